@@ -1,0 +1,40 @@
+/**
+ * The BudgetGuard port: holds money before a call and posts what it cost after. The default is the
+ * ledger over Storage; it owns the outbox, so that money and usage event become durable in one step.
+ *
+ * - BG-1 All limits of a path admit, or none holds anything.
+ * - BG-2 `posted` never passes a limit while every actual is at most its hold and settles in time.
+ * - BG-3 Of N callers racing for the last amount, exactly as many win as would one by one (T-B1).
+ * - BG-4 reserve, settle and void are idempotent by hold id; other parameters are a mismatch (T-B4).
+ * - BG-5 A settle after expiry is recorded once, as late, in the period of its hold (T-B6).
+ * - BG-6 An actual above its hold is posted in full, flagged, and denies the next (T-B7).
+ * - BG-7 A refused caller consumes nothing.
+ *
+ * @module
+ */
+import type {
+  AccountRef,
+  Amounts,
+  ExtendItem,
+  ExtendResult,
+  ReserveItem,
+  ReserveResult,
+  SettleItem,
+  SettleResult,
+  VoidItem,
+  VoidResult,
+} from '../storage/ledger-records.ts'
+
+export interface BudgetGuard {
+  readonly contractVersion: 1
+  reserve(item: ReserveItem): Promise<ReserveResult>
+  /** As reserve decides, but holds nothing. */
+  preview(item: {
+    readonly tenantId: string
+    readonly accounts: readonly AccountRef[]
+    readonly amounts: Amounts
+  }): Promise<ReserveResult>
+  extend(item: ExtendItem): Promise<ExtendResult>
+  settle(item: SettleItem): Promise<SettleResult>
+  void(item: VoidItem): Promise<VoidResult>
+}

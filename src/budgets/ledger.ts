@@ -1,0 +1,309 @@
+/**
+ * The rules of the ledger: `held -> posted | voided | expired`, `expired -> late_posted`.
+ *
+ * Pure but for the rows they are given: every function runs inside one transaction of a store, reads
+ * and writes through {@link LedgerRows}, and takes its time from there. Memory and SQLite run this
+ * code; other stores are held to its answers by the conformance suite.
+ *
+ * The promise: `posted <= limit` as long as each call's actual is at most its hold, each hold is
+ * settled or voided before it expires, and the limit is not lowered meanwhile. An actual above its
+ * hold is posted in full and flagged, never clipped.
+ *
+ * @module
+ */
+import type { NewEvent } from '../storage/also.ts'
+import type {
+  AccountRef,
+  Amounts,
+  BudgetDenial,
+  Counter,
+  ExtendItem,
+  ExtendResult,
+  Hold,
+  HoldLine,
+  LineState,
+  PeriodHistory,
+  ReserveItem,
+  ReserveResult,
+  SettleItem,
+  SettleResult,
+  Unit,
+  UsageRecord,
+  VoidItem,
+  VoidResult,
+} from '../storage/ledger-records.ts'
+import { periodOf } from './windows.ts'
+
+/** What the rules need from a store, all of it inside one open transaction. */
+export interface LedgerRows {
+  /** The store's clock, read after the locks were taken. */
+  readonly nowMs: number
+  /** Every counter of one account, in any order. */
+  countersOf(accountId: string): readonly Counter[]
+  putCounter(counter: Counter): void
+  history(line: HoldLine): PeriodHistory | null
+  putHistory(row: PeriodHistory): void
+  hold(id: string): Hold | null
+  putHold(hold: Hold): void
+  /** Holds in state `held` whose time is up, oldest first. */
+  expiredHolds(limit: number): readonly Hold[]
+  addUsage(row: UsageRecord): void
+  addEvent(event: NewEvent): void
+}
+
+const SWEEP_ON_REFUSAL = 64
+const NONE: Amounts = { usd: 0n }
+
+/**
+ * Holds an amount on every limit of a path, or on none (all or nothing; a refused item takes
+ * nothing). Replaying an id with the same parameters gives the same answer; a refused id is not kept.
+ */
+export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
+  const known = rows.hold(item.holdId)
+  if (known) return replayReserve(rows, known, item)
+  let counters = lockPath(rows, item.accounts)
+  let denial = refusal(counters, item.amounts)
+  if (denial?.code === 'TK_BUDGET_CONTENDED' && sweep(rows, SWEEP_ON_REFUSAL) > 0) {
+    counters = lockPath(rows, item.accounts)
+    denial = refusal(counters, item.amounts)
+  }
+  if (denial) return { ok: false, ...denial }
+
+  const expiresAtMs = rows.nowMs + item.ttlMs
+  const after = counters.map((c) => withHeld(c, item.amounts[c.unit], expiresAtMs))
+  after.forEach(rows.putCounter, rows)
+  rows.putHold({
+    id: item.holdId,
+    tenantId: item.tenantId,
+    state: 'held',
+    accounts: item.accounts,
+    lines: after.map(lineOf),
+    amounts: item.amounts,
+    asked: item.amounts,
+    actual: NONE,
+    extendSequence: 0,
+    createdAtMs: rows.nowMs,
+    expiresAtMs,
+    call: item.call,
+  })
+  return { ok: true, holdId: item.holdId, expiresAtMs, lines: after.map(lineState), replayed: false }
+}
+
+/** Decides as {@link reserve} would, and changes nothing but the roll of a period that has ended. */
+export function preview(rows: LedgerRows, item: Omit<ReserveItem, 'holdId' | 'ttlMs' | 'call'>): ReserveResult {
+  const counters = lockPath(rows, item.accounts)
+  const denial = refusal(counters, item.amounts)
+  if (denial) return { ok: false, ...denial }
+  return { ok: true, holdId: '', expiresAtMs: rows.nowMs, lines: counters.map(lineState), replayed: false }
+}
+
+/** Raises a live hold to absolute totals and moves its expiry. Never lowers it. */
+export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
+  const hold = rows.hold(item.holdId)
+  if (!hold || hold.tenantId !== item.tenantId) return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND', denial: null }
+  if (item.sequence === hold.extendSequence && same(item.amounts, hold.amounts)) {
+    return { ok: true, expiresAtMs: hold.expiresAtMs }
+  }
+  if (hold.state !== 'held' || hold.expiresAtMs <= rows.nowMs) return { ok: false, code: 'TK_BUDGET_HOLD_LOST', denial: null }
+  if (item.sequence <= hold.extendSequence || item.amounts.usd < hold.amounts.usd) {
+    return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null }
+  }
+  const more: Amounts = { usd: item.amounts.usd - hold.amounts.usd }
+  const current = lockPath(rows, hold.accounts).filter((c) => hold.lines.some((l) => isLine(c, l)))
+  const denial = refusal(current, more)
+  if (denial) return { ok: false, ...denial }
+
+  const expiresAtMs = Math.max(hold.expiresAtMs, rows.nowMs + item.ttlMs)
+  for (const line of hold.lines) changeLine(rows, line, more[line.unit], 0n, expiresAtMs)
+  rows.putHold({ ...hold, amounts: item.amounts, extendSequence: item.sequence, expiresAtMs })
+  return { ok: true, expiresAtMs }
+}
+
+/**
+ * Posts what the call really cost, releases the hold, and writes the usage row and its event: one
+ * step. A hold that has expired meanwhile is posted late, in the period it was held in. The first
+ * settle wins; the same again gives the same answer, another amount is a mismatch.
+ */
+export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
+  const hold = rows.hold(item.holdId)
+  if (!hold || hold.tenantId !== item.tenantId) return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND' }
+  const lines = (): LineState[] => lockPath(rows, hold.accounts).filter((c) => hold.lines.some((l) => sameCounter(c, l))).map(lineState)
+  if (hold.state === 'posted' || hold.state === 'late_posted') {
+    if (!same(hold.actual, item.actual)) return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH' }
+    return { ok: true, state: hold.state, lines: lines(), overage: overageOf(hold), replayed: true }
+  }
+  if (hold.state === 'voided') return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH' }
+
+  const late = hold.state === 'expired' || hold.expiresAtMs <= rows.nowMs
+  lockPath(rows, hold.accounts)
+  for (const line of hold.lines) {
+    const released = hold.state === 'expired' ? 0n : -hold.amounts[line.unit]
+    changeLine(rows, line, released, item.actual[line.unit], 0)
+  }
+  const state = late ? 'late_posted' : 'posted'
+  const settled: Hold = { ...hold, state, actual: item.actual }
+  const overage = overageOf(settled)
+  rows.putHold(settled)
+  const usage: UsageRecord = {
+    ...item.usage,
+    id: hold.id,
+    tenantId: hold.tenantId,
+    state,
+    lines: hold.lines,
+    overageNanoUsd: overage.usd,
+    startedAtMs: hold.createdAtMs,
+    settledAtMs: rows.nowMs,
+  }
+  rows.addUsage(usage)
+  rows.addEvent({ id: hold.id, kind: 'usage', tenantId: hold.tenantId, payload: usagePayload(usage) })
+  return { ok: true, state, lines: lines(), overage, replayed: false }
+}
+
+/** Releases a hold of a call that cost nothing. */
+export function voidHold(rows: LedgerRows, item: VoidItem): VoidResult {
+  const hold = rows.hold(item.holdId)
+  if (!hold || hold.tenantId !== item.tenantId) return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND' }
+  if (hold.state === 'voided') return { ok: true, replayed: true }
+  if (hold.state === 'posted' || hold.state === 'late_posted') return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH' }
+  if (hold.state === 'held') release(rows, hold)
+  rows.putHold({ ...hold, state: 'voided' })
+  return { ok: true, replayed: false }
+}
+
+/**
+ * Expires holds whose time is up: what they held is free again, and one `unknown_spend` event each
+ * says that the call may have cost something nobody counted.
+ *
+ * @returns how many were expired.
+ */
+export function sweep(rows: LedgerRows, limit: number): number {
+  const due = rows.expiredHolds(limit)
+  for (const hold of due) {
+    release(rows, hold)
+    rows.putHold({ ...hold, state: 'expired' })
+    rows.addEvent({
+      id: `${hold.id}.expired`,
+      kind: 'unknown_spend',
+      tenantId: hold.tenantId,
+      payload: { holdId: hold.id, heldNanoUsd: String(hold.amounts.usd), ...hold.call },
+    })
+  }
+  return due.length
+}
+
+function replayReserve(rows: LedgerRows, hold: Hold, item: ReserveItem): ReserveResult {
+  const matches =
+    hold.tenantId === item.tenantId &&
+    same(hold.asked, item.amounts) &&
+    hold.accounts.length === item.accounts.length &&
+    hold.accounts.every((a, i) => a.id === item.accounts[i]!.id && a.depth === item.accounts[i]!.depth)
+  if (!matches) return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null }
+  const lines = lockPath(rows, hold.accounts).filter((c) => hold.lines.some((l) => sameCounter(c, l)))
+  return { ok: true, holdId: hold.id, expiresAtMs: hold.expiresAtMs, lines: lines.map(lineState), replayed: true }
+}
+
+/** Reads the counters of a path in lock order (leaf first, root last, then id, unit, window) and
+ * rolls those whose period has ended. */
+function lockPath(rows: LedgerRows, accounts: readonly AccountRef[]): Counter[] {
+  return accounts
+    .flatMap((account) => rows.countersOf(account.id))
+    .sort(lockOrder)
+    .map((counter) => roll(rows, counter))
+}
+
+function lockOrder(a: Counter, b: Counter): number {
+  return (
+    b.depth - a.depth ||
+    compare(a.accountId, b.accountId) ||
+    compare(a.unit, b.unit) ||
+    compare(a.window, b.window)
+  )
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Starts the next period of a counter and keeps the ended one as history. A counter never rolls
+ * back: a clock that stepped backwards stays in the later period. */
+function roll(rows: LedgerRows, counter: Counter): Counter {
+  const { startMs } = periodOf(counter.window, counter.zone, rows.nowMs)
+  if (startMs <= counter.periodStartMs) return counter
+  const { accountId, unit, window, periodStartMs, posted, held } = counter
+  rows.putHistory({ accountId, unit, window, periodStartMs, posted, held })
+  const next: Counter = { ...counter, periodStartMs: startMs, posted: 0n, held: 0n, heldUntilMs: 0 }
+  rows.putCounter(next)
+  return next
+}
+
+type Refusal = { readonly code: 'TK_BUDGET_EXHAUSTED' | 'TK_BUDGET_CONTENDED'; readonly denial: BudgetDenial }
+
+/** The line that refuses, if any. One that is spent is named before one that is only held. */
+function refusal(counters: readonly Counter[], asked: Amounts): Refusal | null {
+  const room = (c: Counter): bigint => c.limit - c.posted - c.held
+  const refusing = counters.filter((c) => asked[c.unit] > room(c))
+  if (refusing.length === 0) return null
+  const spent = refusing.find((c) => c.posted + asked[c.unit] > c.limit)
+  const line = spent ?? refusing[0]!
+  const smallest = counters.filter((c) => c.unit === line.unit).map(room).reduce((a, b) => (b < a ? b : a))
+  return {
+    code: spent ? 'TK_BUDGET_EXHAUSTED' : 'TK_BUDGET_CONTENDED',
+    denial: {
+      ...lineState(line),
+      asked: asked[line.unit],
+      wouldFit: smallest > 0n ? smallest : 0n,
+      heldUntilMs: line.held > 0n ? line.heldUntilMs : null,
+    },
+  }
+}
+
+function withHeld(counter: Counter, change: bigint, untilMs: number): Counter {
+  const held = counter.held + change
+  return { ...counter, held, heldUntilMs: held === 0n ? 0 : Math.max(counter.heldUntilMs, untilMs) }
+}
+
+function release(rows: LedgerRows, hold: Hold): void {
+  lockPath(rows, hold.accounts)
+  for (const line of hold.lines) changeLine(rows, line, -hold.amounts[line.unit], 0n, 0)
+}
+
+/** Changes what a line holds and has posted: on its counter while its period runs, else in its
+ * history. A budget that was removed meanwhile has neither and is left alone. */
+function changeLine(rows: LedgerRows, line: HoldLine, held: bigint, posted: bigint, untilMs: number): void {
+  const counter = rows.countersOf(line.accountId).find((c) => isLine(c, line))
+  if (counter) {
+    rows.putCounter({ ...withHeld(counter, held, untilMs), posted: counter.posted + posted })
+    return
+  }
+  const past = rows.history(line)
+  if (past) rows.putHistory({ ...past, held: past.held + held, posted: past.posted + posted })
+}
+
+const sameCounter = (c: Counter, l: HoldLine): boolean =>
+  c.accountId === l.accountId && c.unit === l.unit && c.window === l.window
+
+const isLine = (c: Counter, l: HoldLine): boolean => sameCounter(c, l) && c.periodStartMs === l.periodStartMs
+
+const same = (a: Amounts, b: Amounts): boolean => a.usd === b.usd
+
+function overageOf(hold: Hold): Amounts {
+  const over = hold.actual.usd - hold.amounts.usd
+  return { usd: over > 0n ? over : 0n }
+}
+
+function lineOf(c: Counter): HoldLine {
+  return { accountId: c.accountId, unit: c.unit, window: c.window, periodStartMs: c.periodStartMs }
+}
+
+/** What a counter says to the outside. */
+export function lineState(c: Counter): LineState {
+  const { accountId, unit, window, limit, posted, held } = c
+  const resetsAtMs = periodOf(window, c.zone, c.periodStartMs).endMs
+  return { accountId, unit, window, limit, posted, held, resetsAtMs }
+}
+
+/** A usage row as the event a sink receives: amounts as decimal strings of nano-USD. */
+function usagePayload(usage: UsageRecord): Record<string, unknown> {
+  return { ...usage, costNanoUsd: String(usage.costNanoUsd), overageNanoUsd: String(usage.overageNanoUsd) }
+}
+
+/** Units in the order of the lock rule; one place to add the next. */
+export const UNITS: readonly Unit[] = ['usd']

@@ -1,0 +1,34 @@
+/**
+ * The KeyWrapper port: who holds the key-encryption keys (KEK) that wrap each tenant's data key
+ * (DEK). The default is a local ring; Vault Transit and cloud key services come later.
+ *
+ * - KW-1 A wrapped key opens only under the context it was wrapped with (T-C8).
+ * - KW-2 `unwrap` throws TK_KEK_UNKNOWN for a KEK it does not hold, TK_ENVELOPE_OPEN_FAILED for
+ *   anything that does not open, TK_STORE_UNAVAILABLE when the key service does not answer.
+ * - KW-3 No plaintext key appears in an error, a log or an inspect output.
+ *
+ * @module
+ */
+
+/** Bound into the wrapping as additional authenticated data. */
+export interface WrapContext {
+  readonly tenantId: string
+  /** UUID of the data key. */
+  readonly dekId: string
+  readonly generation: number
+}
+
+export interface WrappedKey {
+  readonly kekId: string
+  readonly wrapped: Uint8Array
+}
+
+export interface KeyWrapper {
+  readonly contractVersion: 1
+  /** The KEK that `wrap` uses. */
+  readonly primaryKekId: string
+  /** @param dek - 32 bytes; not kept. */
+  wrap(dek: Uint8Array, context: WrapContext): Promise<WrappedKey>
+  /** @returns 32 bytes that the caller owns and should erase. */
+  unwrap(key: WrappedKey, context: WrapContext): Promise<Uint8Array>
+}

@@ -1,0 +1,238 @@
+/**
+ * The rows and commands of the ledger. The rules that work on them are `budgets/ledger.ts`; the
+ * memory and SQLite stores run those rules inside one transaction.
+ *
+ * @module
+ */
+
+/** `month` is a calendar month in the budget's zone; `lifetime` never resets (prepaid). */
+export type Window = 'month' | 'lifetime'
+
+/** What is counted. `usd` counts nano-USD. */
+export type Unit = 'usd'
+
+export type Amounts = Readonly<Record<Unit, bigint>>
+
+/**
+ * One account on a call's path. `id` is `tenant:<tenantId>` or `key:<keyId>`; `depth` is 0 at the
+ * root of the tenant tree and grows towards the key. Paths are given leaf first.
+ */
+export interface AccountRef {
+  readonly id: string
+  readonly depth: number
+}
+
+/** One limit on one account, with the running sums of its current period. */
+export interface Counter {
+  readonly accountId: string
+  readonly depth: number
+  /** The tenant that owns the account. */
+  readonly tenantId: string
+  readonly unit: Unit
+  readonly window: Window
+  /** IANA name; decides where a month begins. */
+  readonly zone: string
+  readonly limit: bigint
+  readonly periodStartMs: number
+  readonly posted: bigint
+  readonly held: bigint
+  /** No live hold of this period expires later than this; 0 when nothing is held. */
+  readonly heldUntilMs: number
+  /** `explicit`, or later the plan and version that made the row. */
+  readonly source: string
+  readonly createdAtMs: number
+}
+
+/** Sums of a period that has ended. Late settles still change it. */
+export interface PeriodHistory {
+  readonly accountId: string
+  readonly unit: Unit
+  readonly window: Window
+  readonly periodStartMs: number
+  readonly posted: bigint
+  readonly held: bigint
+}
+
+/** One charge of a hold: which counter, in which period. */
+export interface HoldLine {
+  readonly accountId: string
+  readonly unit: Unit
+  readonly window: Window
+  readonly periodStartMs: number
+}
+
+export type HoldState = 'held' | 'posted' | 'voided' | 'expired' | 'late_posted'
+
+export interface Hold {
+  /** UUIDv7 made by the caller: also the id of the attempt and of its usage row. */
+  readonly id: string
+  readonly tenantId: string
+  readonly state: HoldState
+  readonly accounts: readonly AccountRef[]
+  readonly lines: readonly HoldLine[]
+  /** Held per unit; every line of that unit holds it. */
+  readonly amounts: Amounts
+  /** As first asked: a replay of the same id must ask the same. */
+  readonly asked: Amounts
+  /** Posted per unit; zero before it is settled. */
+  readonly actual: Amounts
+  readonly extendSequence: number
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  /** What the event of an expiry must say about the call. Ids only. */
+  readonly call: CallIds
+}
+
+/** Who called what; ids and names, never content. */
+export interface CallIds {
+  /** Joins the attempts of one call. */
+  readonly callId: string
+  readonly keyId: string | null
+  readonly scope: string | null
+  readonly provider: string
+  readonly model: string
+  readonly priceId: string | null
+}
+
+/** State of one line after an operation. */
+export interface LineState {
+  readonly accountId: string
+  readonly unit: Unit
+  readonly window: Window
+  readonly limit: bigint
+  readonly posted: bigint
+  readonly held: bigint
+  /** `null`: never. */
+  readonly resetsAtMs: number | null
+}
+
+/** Why a reserve was refused, and what would have fitted. */
+export interface BudgetDenial extends LineState {
+  readonly asked: bigint
+  /** The largest amount of this unit that the whole path would admit now. */
+  readonly wouldFit: bigint
+  /** When the calls in flight release what they hold at the latest; `null` when nothing is held. */
+  readonly heldUntilMs: number | null
+}
+
+export interface ReserveItem {
+  readonly holdId: string
+  readonly tenantId: string
+  /** Leaf first, root last. */
+  readonly accounts: readonly AccountRef[]
+  /** Not negative. */
+  readonly amounts: Amounts
+  /** Milliseconds until the hold expires by the store's clock, 1 to 86,400,000. */
+  readonly ttlMs: number
+  readonly call: CallIds
+}
+
+export type ReserveResult =
+  | {
+      readonly ok: true
+      readonly holdId: string
+      readonly expiresAtMs: number
+      readonly lines: readonly LineState[]
+      /** True when this id had been admitted before. */
+      readonly replayed: boolean
+    }
+  | {
+      readonly ok: false
+      readonly code: 'TK_BUDGET_EXHAUSTED' | 'TK_BUDGET_CONTENDED'
+      readonly denial: BudgetDenial
+    }
+  | { readonly ok: false; readonly code: 'TK_BUDGET_HOLD_MISMATCH'; readonly denial: null }
+
+export interface ExtendItem {
+  readonly holdId: string
+  readonly tenantId: string
+  /** 1, 2, 3 ...; a repeated number with the same totals is the same request again. */
+  readonly sequence: number
+  /** Absolute totals, not increments; at least what is held already. */
+  readonly amounts: Amounts
+  readonly ttlMs: number
+}
+
+export type ExtendResult =
+  | { readonly ok: true; readonly expiresAtMs: number }
+  | {
+      readonly ok: false
+      readonly code: 'TK_BUDGET_EXHAUSTED' | 'TK_BUDGET_CONTENDED'
+      readonly denial: BudgetDenial
+    }
+  | {
+      readonly ok: false
+      readonly code: 'TK_BUDGET_HOLD_NOT_FOUND' | 'TK_BUDGET_HOLD_MISMATCH' | 'TK_BUDGET_HOLD_LOST'
+      readonly denial: null
+    }
+
+export interface SettleItem {
+  readonly holdId: string
+  readonly tenantId: string
+  readonly actual: Amounts
+  readonly usage: UsageDraft
+}
+
+export type SettleResult =
+  | {
+      readonly ok: true
+      readonly state: 'posted' | 'late_posted'
+      readonly lines: readonly LineState[]
+      /** Actual above what was held, per unit; posted in full all the same. */
+      readonly overage: Amounts
+      readonly replayed: boolean
+    }
+  | { readonly ok: false; readonly code: 'TK_BUDGET_HOLD_NOT_FOUND' | 'TK_BUDGET_HOLD_MISMATCH' }
+
+export interface VoidItem {
+  readonly holdId: string
+  readonly tenantId: string
+}
+
+export type VoidResult =
+  | { readonly ok: true; readonly replayed: boolean }
+  | { readonly ok: false; readonly code: 'TK_BUDGET_HOLD_NOT_FOUND' | 'TK_BUDGET_HOLD_MISMATCH' }
+
+/** Tokens by class. `input` and `output` are totals; the others are parts of them; `null`: the
+ * provider does not report it. */
+export interface TokenUsage {
+  readonly input: number
+  readonly cacheRead: number | null
+  readonly cacheWrite: number | null
+  readonly inputAudio: number | null
+  readonly output: number
+  readonly reasoning: number | null
+  readonly outputAudio: number | null
+}
+
+/** `measured`: counted by the provider. `estimated`: ours, from what was delivered. `unknown`: the
+ * call may have cost something that nobody counted. */
+export type UsageQuality = 'measured' | 'estimated' | 'unknown'
+
+/** How a call ended, from the caller's side. */
+export type CallOutcome = 'completed' | 'aborted' | 'broken' | 'unreadable'
+
+/** What settle is told about the call; the store adds id, times and the lines charged. */
+export interface UsageDraft extends CallIds {
+  readonly servedModel: string | null
+  readonly outcome: CallOutcome
+  readonly quality: UsageQuality
+  readonly httpStatus: number | null
+  readonly tokens: TokenUsage
+  readonly costNanoUsd: bigint
+  readonly paidBy: 'tenant' | 'platform'
+  readonly secretId: string | null
+  readonly secretVersion: number | null
+}
+
+/** One attempt of one call, as it was charged. Its id is the hold's. */
+export interface UsageRecord extends UsageDraft {
+  readonly id: string
+  readonly tenantId: string
+  readonly state: 'posted' | 'late_posted'
+  /** The counters charged, for reconciliation. */
+  readonly lines: readonly HoldLine[]
+  readonly overageNanoUsd: bigint
+  readonly startedAtMs: number
+  readonly settledAtMs: number
+}

@@ -1,0 +1,255 @@
+/**
+ * The Storage port: what a database must do for the five domain ports. One implementation per
+ * database. Commands are coarse and atomic; there is no general transaction.
+ *
+ * Rules for every implementation (clause ids reappear as titles of the conformance suite):
+ *
+ * - ST-1 Each command is atomic: its change and all of `also` are written, or nothing is.
+ * - ST-2 Absence is `null` (or an empty page); a store that cannot answer throws
+ *   TK_STORE_UNAVAILABLE, TK_STORE_BUSY or TK_STORE_CORRUPT. The two are never confused.
+ * - ST-3 Every read and write that names a tenant touches rows of that tenant only; an id of another
+ *   tenant answers exactly as an id that never existed.
+ * - ST-4 `now` never goes backwards within one store, also when the host's clock does.
+ * - ST-5 Every change of a key or a tenant raises the epoch in the same step.
+ * - ST-6 A revoked key stays revoked, whatever is asked later.
+ * - ST-7 Of N callers racing for the same guarded change, exactly one wins.
+ * - ST-8 Ledger commands take batches and answer item by item, in order; one bad item never fails
+ *   the others. Items are decided one after the other by the rules of `budgets/ledger.ts`.
+ * - ST-9 settle writes money, usage row and outbox event in one step, once per hold.
+ * - ST-10 Audit rows of one root form a gapless hash chain in commit order.
+ * - ST-11 The outbox hands an event to one lease at a time; it stays until it is acknowledged.
+ * - ST-12 No error or log holds a value that was stored.
+ * - ST-13 `close` is idempotent; afterwards every command throws TK_CLOSED.
+ *
+ * Inputs are checked and defaults filled before a store sees them; records come back frozen or fresh,
+ * never shared with the store's own state.
+ *
+ * @module
+ */
+import type { Also } from './also.ts'
+import type {
+  AccountRef,
+  Amounts,
+  Counter,
+  ExtendItem,
+  ExtendResult,
+  Hold,
+  LineState,
+  ReserveItem,
+  ReserveResult,
+  SettleItem,
+  SettleResult,
+  Unit,
+  UsageRecord,
+  VoidItem,
+  VoidResult,
+  Window,
+} from './ledger-records.ts'
+import type {
+  AuditRecord,
+  DekRecord,
+  KeyRecord,
+  KeyState,
+  OutboxRecord,
+  SecretRecord,
+  TenantRecord,
+} from './records.ts'
+
+export interface Storage {
+  readonly contractVersion: 1
+  readonly capabilities: StorageCapabilities
+  /** Creates or updates the tables; idempotent, safe from several processes at once. */
+  migrate(): Promise<void>
+  close(): Promise<void>
+  /** The store's clock, and the number that every change of a key or tenant raises. */
+  epoch(): Promise<EpochReading>
+  /** The same without waiting, for stores that live in this process; at most 100 ms old. */
+  epochNow?(): EpochReading
+  readonly tenants: TenantCommands
+  readonly keys: KeyCommands
+  readonly secrets: SecretCommands
+  readonly deks: DekCommands
+  readonly ledger: LedgerCommands
+  readonly usage: UsageCommands
+  readonly outbox: OutboxCommands
+  readonly audit: AuditCommands
+}
+
+export interface StorageCapabilities {
+  readonly name: string
+  /** Survives the process. */
+  readonly durable: boolean
+  /** Several processes may share it. */
+  readonly multiProcess: boolean
+  /** Several hosts may share it. */
+  readonly multiHost: boolean
+}
+
+export interface EpochReading {
+  readonly epoch: number
+  readonly nowMs: number
+}
+
+/** A page in id order. `next` is the cursor of the page after it; `null`: this was the last. */
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly next: string | null
+}
+
+export interface PageQuery {
+  /** Cursor of an earlier page; `null`: from the start. */
+  readonly after: string | null
+  /** 1 to 1000. */
+  readonly limit: number
+}
+
+export interface TenantCommands {
+  /** @throws TK_TENANT_EXISTS; TK_TENANT_NOT_FOUND when `parentId` names none. */
+  create(tenant: Pick<TenantRecord, 'id' | 'parentId' | 'credentials'>, also: Also): Promise<TenantRecord>
+  get(tenantId: string): Promise<TenantRecord | null>
+  /** Children of `parentId`; of every tenant when it is `null`. */
+  list(query: PageQuery & { readonly parentId: string | null }): Promise<Page<TenantRecord>>
+}
+
+export type NewKey = Omit<KeyRecord, 'state' | 'createdAtMs' | 'updatedAtMs' | 'secretVersion'>
+
+/** A key with its tenant, and the epoch that was current before either was read. */
+export interface KeyLookup extends EpochReading {
+  readonly found: { readonly key: KeyRecord; readonly tenant: TenantRecord } | null
+}
+
+export interface KeyCommands {
+  /** @throws TK_TENANT_NOT_FOUND; TK_STORE_CONFLICT when the key id is taken. */
+  create(key: NewKey, also: Also): Promise<KeyRecord>
+  /** By the handle in the key text: the one lookup that knows no tenant yet. */
+  find(keyId: string): Promise<KeyLookup>
+  get(at: { readonly tenantId: string; readonly keyId: string }): Promise<KeyRecord | null>
+  /** In order of key id. */
+  list(query: PageQuery & { readonly tenantId: string }): Promise<Page<KeyRecord>>
+  /**
+   * Moves a key to another state. The same state again changes nothing and writes no `also`.
+   * @returns the key as it now is; `null` when the tenant has no such key.
+   * @throws TK_KEY_REVOKED when the key is revoked and another state is asked.
+   */
+  setState(
+    at: { readonly tenantId: string; readonly keyId: string; readonly state: KeyState },
+    also: Also,
+  ): Promise<KeyRecord | null>
+}
+
+export type NewSecret = Omit<SecretRecord, 'createdAtMs' | 'updatedAtMs'>
+
+export interface SecretRef {
+  readonly tenantId: string
+  readonly provider: string
+  readonly name: string
+}
+
+export interface SecretCommands {
+  /**
+   * Stores version `secret.version`, which must be one above the stored one (1 when there is none),
+   * and counts one seal on its data key in the same step.
+   * @throws TK_STORE_CONFLICT when the stored version is another; TK_TENANT_NOT_FOUND;
+   *   TK_DEK_EXHAUSTED when the data key has no seals left.
+   */
+  put(secret: NewSecret, also: Also): Promise<SecretRecord>
+  get(ref: SecretRef): Promise<SecretRecord | null>
+  /** In order of `provider/name`. */
+  list(query: PageQuery & { readonly tenantId: string }): Promise<Page<SecretRecord>>
+  /** @returns false when there was none. */
+  delete(ref: SecretRef, also: Also): Promise<boolean>
+}
+
+export interface DekCommands {
+  /** The newest generation of a tenant. */
+  current(tenantId: string): Promise<DekRecord | null>
+  get(at: { readonly tenantId: string; readonly dekId: string }): Promise<DekRecord | null>
+  /** Adds a generation; when another caller added it first, theirs is returned and ours dropped. */
+  create(dek: Omit<DekRecord, 'createdAtMs' | 'seals'>, also: Also): Promise<DekRecord>
+}
+
+/** Seals one data key may make in its life: 2^32 of SP 800-38D section 8.3, less 10 %. */
+export const MAX_SEALS_PER_DEK = 3_865_470_566
+
+export interface BudgetKey {
+  readonly tenantId: string
+  readonly account: AccountRef
+  readonly unit: Unit
+  readonly window: Window
+}
+
+export interface NewBudget extends BudgetKey {
+  readonly zone: string
+  readonly limit: bigint
+  readonly source: string
+}
+
+export interface LedgerCommands {
+  /** Creates a counter at zero, or changes the limit of the one that is there and keeps its sums.
+   * @throws TK_TENANT_NOT_FOUND; TK_INPUT_INVALID when the zone of an existing one would change. */
+  setBudget(budget: NewBudget, also: Also): Promise<Counter>
+  /** @returns false when there was none. Holds in flight settle without it. */
+  removeBudget(budget: BudgetKey, also: Also): Promise<boolean>
+  /** Counters of one tenant's accounts, rolled to the present, by account id, unit, window. */
+  budgets(tenantId: string): Promise<readonly LineState[]>
+  reserve(items: readonly ReserveItem[]): Promise<readonly ReserveResult[]>
+  /** As reserve decides, but holds nothing. */
+  preview(item: {
+    readonly tenantId: string
+    readonly accounts: readonly AccountRef[]
+    readonly amounts: Amounts
+  }): Promise<ReserveResult>
+  extend(items: readonly ExtendItem[]): Promise<readonly ExtendResult[]>
+  settle(items: readonly SettleItem[]): Promise<readonly SettleResult[]>
+  void(items: readonly VoidItem[]): Promise<readonly VoidResult[]>
+  /** Expires at most `limit` holds whose time is up. @returns how many. */
+  sweep(limit: number): Promise<number>
+  hold(at: { readonly tenantId: string; readonly holdId: string }): Promise<Hold | null>
+}
+
+/** What usage can be grouped by. */
+export type UsageDimension = 'tenant' | 'key' | 'scope' | 'provider' | 'model'
+
+export interface UsageQuery {
+  /** `null`: all tenants. */
+  readonly tenantId: string | null
+  /** Settled at or after; `null`: from the start. */
+  readonly fromMs: number | null
+  /** Settled before; `null`: until now. */
+  readonly untilMs: number | null
+  readonly by: readonly UsageDimension[]
+}
+
+/** One group; the dimensions not asked for are `null`. */
+export interface UsageTotal {
+  readonly tenant: string | null
+  readonly key: string | null
+  readonly scope: string | null
+  readonly provider: string | null
+  readonly model: string | null
+  readonly calls: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly costNanoUsd: bigint
+}
+
+export interface UsageCommands {
+  /** In order of the dimensions asked for. */
+  totals(query: UsageQuery): Promise<readonly UsageTotal[]>
+  get(at: { readonly tenantId: string; readonly id: string }): Promise<UsageRecord | null>
+}
+
+export interface OutboxCommands {
+  /** Takes up to `limit` events nobody else has leased, oldest first, for `leaseMs`. */
+  lease(query: { readonly limit: number; readonly leaseMs: number }): Promise<{
+    readonly leaseId: string
+    readonly events: readonly OutboxRecord[]
+  }>
+  /** Removes events that this lease still holds. @returns how many. */
+  ack(at: { readonly leaseId: string; readonly ids: readonly string[] }): Promise<number>
+}
+
+export interface AuditCommands {
+  /** One root's chain from its start; the cursor is the sequence number. `*`: acts of no tenant. */
+  list(query: PageQuery & { readonly rootId: string }): Promise<Page<AuditRecord>>
+}
