@@ -30,10 +30,10 @@ export interface Operation {
   /** Path below the base URL, for example `/chat/completions`. */
   readonly path: string
   /**
-   * Reads a request body.
-   * @throws TenantKeysError TK_REQUEST_INVALID, TK_BUDGET_UNBOUNDED
+   * Reads a request body, once; the policy and the price are asked with its `model` before `bound`.
+   * @throws TenantKeysError TK_REQUEST_INVALID
    */
-  read(body: string, limits: ModelLimits): RequestReading
+  read(body: string): RequestDraft
   /** Usage of a whole JSON response; `null` when it reports none that can be trusted. */
   readJson(json: unknown): ResponseUsage | null
   /** A reader for one event stream. */
@@ -44,6 +44,13 @@ export interface Operation {
 export interface ModelLimits {
   readonly contextWindow: number | null
   readonly maxOutput: number | null
+}
+
+/** A request that was parsed, and not yet bounded. */
+export interface RequestDraft {
+  readonly model: string
+  /** @throws TenantKeysError TK_BUDGET_UNBOUNDED, TK_REQUEST_INVALID, TK_PRICE_MISSING */
+  bound(limits: ModelLimits): RequestReading
 }
 
 export interface RequestReading {
