@@ -204,7 +204,7 @@ function replayReserve(rows: LedgerRows, hold: Hold, item: ReserveItem): Reserve
 
 /** Reads the counters of a path in lock order (leaf first, root last, then id, unit, window) and
  * rolls those whose period has ended. */
-function lockPath(rows: LedgerRows, accounts: readonly AccountRef[]): Counter[] {
+export function lockPath(rows: LedgerRows, accounts: readonly AccountRef[]): Counter[] {
   return accounts
     .flatMap((account) => rows.countersOf(account.id))
     .sort(lockOrder)

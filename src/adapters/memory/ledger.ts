@@ -1,0 +1,102 @@
+/**
+ * The ledger in memory: the rules of `budgets/ledger.ts` over Maps.
+ *
+ * @module
+ */
+import { budgetsOf, checkAmounts, checkOwner, setBudget } from '../../budgets/counters.ts'
+import * as rules from '../../budgets/ledger.ts'
+import type { Amounts, HoldLine, PeriodHistory } from '../../storage/ledger-records.ts'
+import type { LedgerCommands } from '../../storage/storage.ts'
+import type { MemoryState } from './state.ts'
+import { copy, keyOf } from './table.ts'
+
+export function ledgerCommands(state: MemoryState): LedgerCommands {
+  /** Items one after the other, in one step. */
+  const each = <I, R>(
+    items: readonly I[],
+    rule: (rows: rules.LedgerRows, item: I) => R,
+    amountsOf: (item: I) => readonly Amounts[],
+  ): Promise<R[]> =>
+    state.run((nowMs) => {
+      checkAmounts(items.flatMap(amountsOf))
+      const rows = rowsOf(state, nowMs)
+      return items.map((item) => rule(rows, item))
+    })
+  return {
+    setBudget: (budget, also) =>
+      state.run((nowMs) => {
+        state.tenant(budget.tenantId)
+        checkOwner(budget, (keyId) => state.keys.get(keyId)?.tenantId ?? null)
+        const counter = setBudget(rowsOf(state, nowMs), budget, () => state.live.values())
+        state.write(also, nowMs)
+        return counter
+      }),
+    removeBudget: ({ tenantId, account, unit, window }, also) =>
+      state.run((nowMs) => {
+        const all = state.counters.get(account.id) ?? []
+        const rest = all.filter(
+          (c) => c.tenantId !== tenantId || c.unit !== unit || c.window !== window,
+        )
+        if (rest.length === all.length) return false
+        state.counters.set(account.id, rest)
+        state.write(also, nowMs)
+        return true
+      }),
+    budgets: (tenantId) =>
+      state.run((nowMs) => {
+        const own = [...state.counters.values()].filter((all) => all[0]?.tenantId === tenantId)
+        return budgetsOf(
+          rowsOf(state, nowMs),
+          own.map((all) => all[0]!.accountId),
+        )
+      }),
+    reserve: (items) => each(items, rules.reserve, (item) => [item.amounts]),
+    preview: (item) =>
+      state.run((nowMs) => {
+        checkAmounts([item.amounts])
+        return rules.preview(rowsOf(state, nowMs), item)
+      }),
+    extend: (items) => each(items, rules.extend, (item) => [item.amounts]),
+    settle: (items) => each(items, rules.settle, (item) => [item.actual]),
+    void: (items) => each(items, rules.voidHold, () => []),
+    sweep: (limit) => state.run((nowMs) => rules.sweep(rowsOf(state, nowMs), limit)),
+    hold: ({ tenantId, holdId }) =>
+      state.run(() => {
+        const hold = state.holds.get(holdId)
+        return hold?.tenantId === tenantId ? hold : null
+      }),
+  }
+}
+
+const historyKey = (line: HoldLine | PeriodHistory): string =>
+  keyOf(line.accountId, line.unit, line.window, line.periodStartMs)
+
+function rowsOf(state: MemoryState, nowMs: number): rules.LedgerRows {
+  return {
+    nowMs,
+    countersOf: (accountId) => state.counters.get(accountId) ?? [],
+    putCounter: (counter) => {
+      const { accountId, unit, window } = counter
+      const others = (state.counters.get(accountId) ?? []).filter(
+        (c) => c.unit !== unit || c.window !== window,
+      )
+      state.counters.set(accountId, [...others, counter])
+    },
+    history: (line) => state.history.get(historyKey(line)) ?? null,
+    putHistory: (row) => state.history.set(historyKey(row), row),
+    hold: (id) => state.holds.get(id) ?? null,
+    putHold: (given) => {
+      const hold = copy(given)
+      state.holds.set(hold.id, hold)
+      if (hold.state === 'held') state.live.set(hold.id, hold)
+      else state.live.delete(hold.id)
+    },
+    expiredHolds: (limit) =>
+      [...state.live.values()]
+        .filter((hold) => hold.expiresAtMs <= nowMs)
+        .sort((a, b) => a.expiresAtMs - b.expiresAtMs || (a.id < b.id ? -1 : 1))
+        .slice(0, limit),
+    addUsage: (row) => state.usage.set(row.id, copy(row)),
+    addEvent: (event) => state.addEvent(event, nowMs),
+  }
+}
