@@ -32,12 +32,15 @@ import type {
   VoidItem,
   VoidResult,
 } from '../storage/ledger-records.ts'
+import { isAmount } from './money.ts'
 import { periodOf } from './windows.ts'
 
 /** What the rules need from a store, all of it inside one open transaction. */
 export interface LedgerRows {
   /** The store's clock, read after the locks were taken. */
   readonly nowMs: number
+  /** Ids from the root of the tree down to this tenant; empty when there is no such tenant. */
+  tenantPath(tenantId: string): readonly string[]
   /** Every counter of one account, in any order. */
   countersOf(accountId: string): readonly Counter[]
   putCounter(counter: Counter): void
@@ -52,21 +55,20 @@ export interface LedgerRows {
 }
 
 const SWEEP_ON_REFUSAL = 64
+const MAX_TTL_MS = 86_400_000
 const NONE: Amounts = { usd: 0n }
+const INVALID = { ok: false, code: 'TK_INPUT_INVALID', denial: null } as const
 
 /**
  * Holds an amount on every limit of a path, or on none (all or nothing; a refused item takes
  * nothing). Replaying an id with the same parameters gives the same answer; a refused id is not kept.
  */
 export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
+  if (!isTtl(item.ttlMs) || !isPath(item.accounts) || !areAmounts(item.amounts)) return INVALID
   const known = rows.hold(item.holdId)
   if (known) return replayReserve(rows, known, item)
-  let counters = lockPath(rows, item.accounts)
-  let denial = refusal(counters, item.amounts)
-  if (denial?.code === 'TK_BUDGET_CONTENDED' && sweep(rows, SWEEP_ON_REFUSAL) > 0) {
-    counters = lockPath(rows, item.accounts)
-    denial = refusal(counters, item.amounts)
-  }
+  const { counters, denial } = decide(rows, () => lockPath(rows, item.accounts), item.amounts)
+  if (!ownPath(rows, item.tenantId, counters)) return INVALID
   if (denial) return { ok: false, ...denial }
 
   const expiresAtMs = rows.nowMs + item.ttlMs
@@ -89,16 +91,19 @@ export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
   return { ok: true, holdId: item.holdId, expiresAtMs, lines: after.map(lineState), replayed: false }
 }
 
-/** Decides as {@link reserve} would, and changes nothing but the roll of a period that has ended. */
+/** Decides as {@link reserve} would, and changes nothing but what time has already decided: the roll
+ * of a period that has ended, the expiry of holds that stand in the way. */
 export function preview(rows: LedgerRows, item: Omit<ReserveItem, 'holdId' | 'ttlMs' | 'call'>): ReserveResult {
-  const counters = lockPath(rows, item.accounts)
-  const denial = refusal(counters, item.amounts)
+  if (!isPath(item.accounts) || !areAmounts(item.amounts)) return INVALID
+  const { counters, denial } = decide(rows, () => lockPath(rows, item.accounts), item.amounts)
+  if (!ownPath(rows, item.tenantId, counters)) return INVALID
   if (denial) return { ok: false, ...denial }
   return { ok: true, holdId: '', expiresAtMs: rows.nowMs, lines: counters.map(lineState), replayed: false }
 }
 
 /** Raises a live hold to absolute totals and moves its expiry. Never lowers it. */
 export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
+  if (!isTtl(item.ttlMs) || !isSequence(item.sequence) || !areAmounts(item.amounts)) return INVALID
   const hold = rows.hold(item.holdId)
   if (!hold || hold.tenantId !== item.tenantId) return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND', denial: null }
   if (item.sequence === hold.extendSequence && same(item.amounts, hold.amounts)) {
@@ -109,12 +114,13 @@ export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
     return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null }
   }
   const more: Amounts = { usd: item.amounts.usd - hold.amounts.usd }
-  const current = lockPath(rows, hold.accounts).filter((c) => hold.lines.some((l) => isLine(c, l)))
-  const denial = refusal(current, more)
+  const current = (): Counter[] =>
+    lockPath(rows, hold.accounts).filter((c) => hold.lines.some((l) => isLine(c, l) && knows(c, hold)))
+  const { denial } = decide(rows, current, more)
   if (denial) return { ok: false, ...denial }
 
   const expiresAtMs = Math.max(hold.expiresAtMs, rows.nowMs + item.ttlMs)
-  for (const line of hold.lines) changeLine(rows, line, more[line.unit], 0n, expiresAtMs)
+  for (const line of hold.lines) changeLine(rows, hold, line, { held: more[line.unit], posted: 0n, untilMs: expiresAtMs })
   rows.putHold({ ...hold, amounts: item.amounts, extendSequence: item.sequence, expiresAtMs })
   return { ok: true, expiresAtMs }
 }
@@ -125,6 +131,7 @@ export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
  * settle wins; the same again gives the same answer, another amount is a mismatch.
  */
 export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
+  if (!areAmounts(item.actual) || !isAmount(item.usage.costNanoUsd)) return INVALID
   const hold = rows.hold(item.holdId)
   if (!hold || hold.tenantId !== item.tenantId) return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND' }
   const lines = (): LineState[] => lockPath(rows, hold.accounts).filter((c) => hold.lines.some((l) => sameCounter(c, l))).map(lineState)
@@ -138,7 +145,7 @@ export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
   lockPath(rows, hold.accounts)
   for (const line of hold.lines) {
     const released = hold.state === 'expired' ? 0n : -hold.amounts[line.unit]
-    changeLine(rows, line, released, item.actual[line.unit], 0)
+    changeLine(rows, hold, line, { held: released, posted: item.actual[line.unit], untilMs: 0 })
   }
   const state = late ? 'late_posted' : 'posted'
   const settled: Hold = { ...hold, state, actual: item.actual }
@@ -234,6 +241,37 @@ function roll(rows: LedgerRows, counter: Counter): Counter {
   return next
 }
 
+/** Decides on a path; where only holds stand in the way, those whose time is up give way first. */
+function decide(
+  rows: LedgerRows,
+  path: () => Counter[],
+  asked: Amounts,
+): { counters: readonly Counter[]; denial: Refusal | null } {
+  const counters = path()
+  const denial = refusal(counters, asked)
+  if (denial?.code !== 'TK_BUDGET_CONTENDED' || sweep(rows, SWEEP_ON_REFUSAL) === 0) {
+    return { counters, denial }
+  }
+  const again = path()
+  return { counters: again, denial: refusal(again, asked) }
+}
+
+/** A path may only touch counters of the tenant and of those above it (ST-3). */
+function ownPath(rows: LedgerRows, tenantId: string, counters: readonly Counter[]): boolean {
+  const above = counters.filter((c) => c.tenantId !== tenantId)
+  if (above.length === 0) return true
+  const path = rows.tenantPath(tenantId)
+  return above.every((c) => path.includes(c.tenantId))
+}
+
+// Callers have checked what they send. These keep the defect of one caller out of the sums, and out
+// of the batch of the others.
+const areAmounts = (amounts: Amounts): boolean => UNITS.every((unit) => isAmount(amounts[unit]))
+const isTtl = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= MAX_TTL_MS
+const isSequence = (n: number): boolean => Number.isSafeInteger(n) && n >= 1
+const isPath = (accounts: readonly AccountRef[]): boolean =>
+  new Set(accounts.map((a) => a.id)).size === accounts.length
+
 type Refusal = { readonly code: 'TK_BUDGET_EXHAUSTED' | 'TK_BUDGET_CONTENDED'; readonly denial: BudgetDenial }
 
 /** The line that refuses, if any. One that is spent is named before one that is only held. */
@@ -256,26 +294,35 @@ function refusal(counters: readonly Counter[], asked: Amounts): Refusal | null {
 }
 
 function withHeld(counter: Counter, change: bigint, untilMs: number): Counter {
-  const held = counter.held + change
+  const sum = counter.held + change
+  // Below zero only when a budget was removed and set again within the millisecond of a hold.
+  const held = sum > 0n ? sum : 0n
   return { ...counter, held, heldUntilMs: held === 0n ? 0 : Math.max(counter.heldUntilMs, untilMs) }
 }
 
 function release(rows: LedgerRows, hold: Hold): void {
   lockPath(rows, hold.accounts)
-  for (const line of hold.lines) changeLine(rows, line, -hold.amounts[line.unit], 0n, 0)
+  for (const line of hold.lines) changeLine(rows, hold, line, { held: -hold.amounts[line.unit], posted: 0n, untilMs: 0 })
 }
 
-/** Changes what a line holds and has posted: on its counter while its period runs, else in its
- * history. A budget that was removed meanwhile has neither and is left alone. */
-function changeLine(rows: LedgerRows, line: HoldLine, held: bigint, posted: bigint, untilMs: number): void {
-  const counter = rows.countersOf(line.accountId).find((c) => isLine(c, line))
-  if (counter) {
+type Change = { readonly held: bigint; readonly posted: bigint; readonly untilMs: number }
+
+/** Changes what a line of a hold holds and has posted: on its counter while its period runs, else in
+ * its history. A budget that was removed meanwhile has neither; one that was removed and set again
+ * started at zero and never held this. Both are left alone. */
+function changeLine(rows: LedgerRows, hold: Hold, line: HoldLine, { held, posted, untilMs }: Change): void {
+  const counter = rows.countersOf(line.accountId).find((c) => sameCounter(c, line))
+  if (counter && !knows(counter, hold)) return
+  if (counter && isLine(counter, line)) {
     rows.putCounter({ ...withHeld(counter, held, untilMs), posted: counter.posted + posted })
     return
   }
   const past = rows.history(line)
   if (past) rows.putHistory({ ...past, held: past.held + held, posted: past.posted + posted })
 }
+
+/** False when the counter was made after the hold: its sums do not contain it. */
+const knows = (c: Counter, hold: Hold): boolean => c.createdAtMs <= hold.createdAtMs
 
 const sameCounter = (c: Counter, l: HoldLine): boolean =>
   c.accountId === l.accountId && c.unit === l.unit && c.window === l.window

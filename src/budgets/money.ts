@@ -10,6 +10,10 @@ export const NANO_PER_USD = 1_000_000_000n
 /** SQL bigint is 63 bits; a limit of 9e18 nano-USD is nine billion dollars. */
 export const MAX_AMOUNT = 9_000_000_000_000_000_000n
 
+/** What a ledger takes as an amount: a bigint from 0 to {@link MAX_AMOUNT}. */
+export const isAmount = (value: unknown): value is bigint =>
+  typeof value === 'bigint' && value >= 0n && value <= MAX_AMOUNT
+
 /** `'20'`, `'20.00'`, `'0.000000001'`: digits, at most nine of them after the point. */
 const DECIMAL = /^(\d{1,10})(?:\.(\d{1,9}))?$/
 

@@ -141,7 +141,11 @@ export type ReserveResult =
       readonly code: 'TK_BUDGET_EXHAUSTED' | 'TK_BUDGET_CONTENDED'
       readonly denial: BudgetDenial
     }
-  | { readonly ok: false; readonly code: 'TK_BUDGET_HOLD_MISMATCH'; readonly denial: null }
+  | {
+      readonly ok: false
+      readonly code: 'TK_BUDGET_HOLD_MISMATCH' | 'TK_INPUT_INVALID'
+      readonly denial: null
+    }
 
 export interface ExtendItem {
   readonly holdId: string
@@ -162,7 +166,11 @@ export type ExtendResult =
     }
   | {
       readonly ok: false
-      readonly code: 'TK_BUDGET_HOLD_NOT_FOUND' | 'TK_BUDGET_HOLD_MISMATCH' | 'TK_BUDGET_HOLD_LOST'
+      readonly code:
+        | 'TK_BUDGET_HOLD_NOT_FOUND'
+        | 'TK_BUDGET_HOLD_MISMATCH'
+        | 'TK_BUDGET_HOLD_LOST'
+        | 'TK_INPUT_INVALID'
       readonly denial: null
     }
 
@@ -182,7 +190,10 @@ export type SettleResult =
       readonly overage: Amounts
       readonly replayed: boolean
     }
-  | { readonly ok: false; readonly code: 'TK_BUDGET_HOLD_NOT_FOUND' | 'TK_BUDGET_HOLD_MISMATCH' }
+  | {
+      readonly ok: false
+      readonly code: 'TK_BUDGET_HOLD_NOT_FOUND' | 'TK_BUDGET_HOLD_MISMATCH' | 'TK_INPUT_INVALID'
+    }
 
 export interface VoidItem {
   readonly holdId: string
