@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { budgetsOf, checkAmounts, checkOwner, setBudget } from '../../budgets/counters.ts'
+import { budgetsOf, checkOwner, setBudget } from '../../budgets/counters.ts'
 import * as rules from '../../budgets/ledger.ts'
-import type { Amounts, HoldLine, PeriodHistory } from '../../storage/ledger-records.ts'
+import type { HoldLine, PeriodHistory } from '../../storage/ledger-records.ts'
 import type { LedgerCommands } from '../../storage/storage.ts'
 import type { MemoryState } from './state.ts'
 import { copy, keyOf } from './table.ts'
@@ -15,10 +15,8 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
   const each = <I, R>(
     items: readonly I[],
     rule: (rows: rules.LedgerRows, item: I) => R,
-    amountsOf: (item: I) => readonly Amounts[],
   ): Promise<R[]> =>
     state.run((nowMs) => {
-      checkAmounts(items.flatMap(amountsOf))
       const rows = rowsOf(state, nowMs)
       return items.map((item) => rule(rows, item))
     })
@@ -27,7 +25,7 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
       state.run((nowMs) => {
         state.tenant(budget.tenantId)
         checkOwner(budget, (keyId) => state.keys.get(keyId)?.tenantId ?? null)
-        const counter = setBudget(rowsOf(state, nowMs), budget, () => state.live.values())
+        const counter = setBudget(rowsOf(state, nowMs), budget)
         state.write(also, nowMs)
         return counter
       }),
@@ -50,15 +48,11 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
           own.map((all) => all[0]!.accountId),
         )
       }),
-    reserve: (items) => each(items, rules.reserve, (item) => [item.amounts]),
-    preview: (item) =>
-      state.run((nowMs) => {
-        checkAmounts([item.amounts])
-        return rules.preview(rowsOf(state, nowMs), item)
-      }),
-    extend: (items) => each(items, rules.extend, (item) => [item.amounts]),
-    settle: (items) => each(items, rules.settle, (item) => [item.actual]),
-    void: (items) => each(items, rules.voidHold, () => []),
+    reserve: (items) => each(items, rules.reserve),
+    preview: (item) => state.run((nowMs) => rules.preview(rowsOf(state, nowMs), item)),
+    extend: (items) => each(items, rules.extend),
+    settle: (items) => each(items, rules.settle),
+    void: (items) => each(items, rules.voidHold),
     sweep: (limit) => state.run((nowMs) => rules.sweep(rowsOf(state, nowMs), limit)),
     hold: ({ tenantId, holdId }) =>
       state.run(() => {
@@ -74,6 +68,7 @@ const historyKey = (line: HoldLine | PeriodHistory): string =>
 function rowsOf(state: MemoryState, nowMs: number): rules.LedgerRows {
   return {
     nowMs,
+    tenantPath: (tenantId) => state.tenants.get(tenantId)?.path ?? [],
     countersOf: (accountId) => state.counters.get(accountId) ?? [],
     putCounter: (counter) => {
       const { accountId, unit, window } = counter
