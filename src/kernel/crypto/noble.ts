@@ -9,7 +9,7 @@ import { hmac } from '@noble/hashes/hmac.js'
 import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { randomBytes } from '@noble/hashes/utils.js'
 import { toLatin1, utf8 } from '../encoding.ts'
-import { checkGcmProfile, type Primitives } from './profile.ts'
+import { checkGcmProfile, checkHkdfLength, type Primitives } from './profile.ts'
 
 export const noblePrimitives: Primitives = {
   name: 'noble',
@@ -18,7 +18,10 @@ export const noblePrimitives: Primitives = {
   sha512,
   sha256Text: (text) => toLatin1(sha256(utf8(text))),
   hmacSha256: (key, data) => hmac(sha256, key, data),
-  hkdfSha512: (key, salt, info, length) => hkdf(sha512, key, salt, info, length),
+  hkdfSha512: ({ key, salt, info, length }) => {
+    checkHkdfLength(length)
+    return hkdf(sha512, key, salt, info, length)
+  },
   gcmSeal: (input) => {
     checkGcmProfile(input, false)
     return gcm(input.key, input.nonce, input.aad).encrypt(input.data)

@@ -4,19 +4,29 @@
  * @module
  */
 import { toLatin1 } from '../encoding.ts'
-import { checkGcmProfile, GCM_TAG_BYTES, type GcmInput, type Primitives } from './profile.ts'
+import {
+  checkGcmProfile,
+  checkHkdfLength,
+  GCM_TAG_BYTES,
+  type GcmInput,
+  type HkdfInput,
+  type Primitives,
+  SHA512_BYTES,
+} from './profile.ts'
 
 /** The slice of `node:crypto` we call (https://nodejs.org/docs/latest-v20.x/api/crypto.html). */
 export interface NodeCrypto {
   randomFillSync(buffer: Uint8Array): Uint8Array
   createHash(name: string): Hash
   createHmac(name: string, key: Uint8Array): Hash
-  hkdfSync(name: string, key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): ArrayBuffer
   createCipheriv(name: string, key: Uint8Array, nonce: Uint8Array, options: object): Cipher
   createDecipheriv(name: string, key: Uint8Array, nonce: Uint8Array, options: object): Cipher
   timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean
   /** Since 20.12: one call, no Hash object. */
-  hash?(name: string, data: string, encoding: 'latin1'): string
+  hash?: {
+    (name: string, data: string, encoding: 'latin1'): string
+    (name: string, data: Uint8Array, encoding: 'buffer'): Uint8Array
+  }
 }
 
 interface Hash {
@@ -38,10 +48,9 @@ const TAG_LENGTH = { authTagLength: GCM_TAG_BYTES }
 const POOL_BYTES = 4096
 
 export function nodePrimitives(crypto: NodeCrypto): Primitives {
-  const bytes = (view: Uint8Array): Uint8Array => Uint8Array.from(view)
-  const digest = (name: string, data: Uint8Array): Uint8Array =>
-    bytes(crypto.createHash(name).update(data).digest())
   const { hash } = crypto
+  const digest = (name: string, data: Uint8Array): Uint8Array =>
+    own(hash ? hash(name, data, 'buffer') : crypto.createHash(name).update(data).digest())
   return {
     name: 'node',
     randomBytes: pooledRandom(crypto),
@@ -50,13 +59,39 @@ export function nodePrimitives(crypto: NodeCrypto): Primitives {
     sha256Text: hash
       ? (text) => hash('sha256', text, 'latin1')
       : (text) => toLatin1(crypto.createHash('sha256').update(text).digest()),
-    hmacSha256: (key, data) => bytes(crypto.createHmac('sha256', key).update(data).digest()),
-    hkdfSha512: (key, salt, info, length) =>
-      new Uint8Array(crypto.hkdfSync('sha512', key, salt, info, length)),
+    hmacSha256: (key, data) => own(crypto.createHmac('sha256', key).update(data).digest()),
+    hkdfSha512: (input) => hkdf(crypto, input),
     gcmSeal: (input) => seal(crypto, input),
     gcmOpen: (input) => open(crypto, input),
     equal: (a, b) => a.length === b.length && crypto.timingSafeEqual(a, b),
   }
+}
+
+/**
+ * A plain array of bytes that nobody else sees. OpenSSL's results arrive as a `Buffer` of their own,
+ * whose memory is taken over; a runtime that hands out a slice of a shared pool gets a copy made.
+ */
+function own(result: Uint8Array): Uint8Array {
+  return result.byteLength === result.buffer.byteLength
+    ? new Uint8Array(result.buffer)
+    : new Uint8Array(result)
+}
+
+/** By HMAC, block by block: `hkdfSync` needs 7.1 us for 64 bytes on Node 20, this 3.8. */
+function hkdf(crypto: NodeCrypto, { key, salt, info, length }: HkdfInput): Uint8Array {
+  checkHkdfLength(length)
+  const pseudorandomKey = crypto.createHmac('sha512', salt).update(key).digest()
+  const out = new Uint8Array(length)
+  let block: Uint8Array = new Uint8Array(0)
+  for (let at = 0; at < length; at += SHA512_BYTES) {
+    const hmac = crypto.createHmac('sha512', pseudorandomKey).update(block).update(info)
+    block.fill(0)
+    block = hmac.update(Uint8Array.of(at / SHA512_BYTES + 1)).digest()
+    out.set(block.subarray(0, length - at), at)
+  }
+  pseudorandomKey.fill(0)
+  block.fill(0)
+  return out
 }
 
 /** Draws from a pool: a call of the CSPRNG costs 1.5 us, a slice of 4 KiB 84 ns. Each byte is used
@@ -94,14 +129,14 @@ function open(crypto: NodeCrypto, input: GcmInput): Uint8Array | null {
   const decipher = crypto.createDecipheriv(CIPHER, input.key, input.nonce, TAG_LENGTH)
   decipher.setAAD(input.aad)
   decipher.setAuthTag(input.data.subarray(split))
-  const shared = decipher.update(input.data.subarray(0, split))
+  const result = decipher.update(input.data.subarray(0, split))
   try {
     decipher.final()
   } catch {
-    shared.fill(0)
+    result.fill(0)
     return null
   }
-  const plaintext = Uint8Array.from(shared)
-  shared.fill(0)
+  const plaintext = own(result)
+  if (plaintext.buffer !== result.buffer) result.fill(0)
   return plaintext
 }

@@ -9,6 +9,7 @@ import { TenantKeysError } from '../errors.ts'
 export const GCM_KEY_BYTES = 32
 export const GCM_NONCE_BYTES = 12
 export const GCM_TAG_BYTES = 16
+export const SHA512_BYTES = 64
 
 export interface Primitives {
   readonly name: 'node' | 'noble'
@@ -19,14 +20,23 @@ export interface Primitives {
   /** SHA-256 of the UTF-8 bytes as 32 latin1 characters: a map key, made without garbage. */
   sha256Text(text: string): string
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array
-  /** RFC 5869; at most 255 blocks of output. */
-  hkdfSha512(key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array
+  /** RFC 5869. */
+  hkdfSha512(input: HkdfInput): Uint8Array
   /** @returns ciphertext followed by the 16-byte tag. */
   gcmSeal(input: GcmInput): Uint8Array
   /** @returns the plaintext, or `null` when the tag does not match. Never a partial plaintext. */
   gcmOpen(input: GcmInput): Uint8Array | null
   /** Constant time in the content; unequal lengths are `false` at once. */
   equal(a: Uint8Array, b: Uint8Array): boolean
+}
+
+export interface HkdfInput {
+  /** Input keying material. */
+  readonly key: Uint8Array
+  readonly salt: Uint8Array
+  readonly info: Uint8Array
+  /** Bytes of output, 1 to 16,320 (255 blocks of SHA-512, RFC 5869 section 2.3). */
+  readonly length: number
 }
 
 export interface GcmInput {
@@ -56,4 +66,10 @@ export function checkGcmProfile(input: GcmInput, opening: boolean): void {
           ? 'the ciphertext is shorter than its tag'
           : null
   if (reason !== null) throw new TenantKeysError('TK_CRYPTO_REFUSED', { reason })
+}
+
+/** @throws TenantKeysError TK_CRYPTO_REFUSED */
+export function checkHkdfLength(length: number): void {
+  if (Number.isInteger(length) && length >= 1 && length <= 255 * SHA512_BYTES) return
+  throw new TenantKeysError('TK_CRYPTO_REFUSED', { reason: 'the output length is not 1 to 16,320 bytes' })
 }

@@ -1,0 +1,35 @@
+/**
+ * Recognises a client by its shape and hands it our fetch. No SDK is imported; a client that cannot be
+ * bound safely is refused with a hint.
+ *
+ * @module
+ */
+import { TenantKeysError } from '../kernel/errors.ts'
+import { denialsAsResponses } from '../request/denial-response.ts'
+import { bindOpenAi, isOpenAi } from './openai.ts'
+
+/** What a binding needs from the facade. */
+export interface Binding {
+  /** A corridor fetch for this provider. */
+  fetchFor(provider: string): typeof fetch
+  /** Built-in base URL of a provider. @throws TenantKeysError TK_INPUT_INVALID for an unknown one. */
+  baseUrlOf(provider: string): string
+  /** The provider that the context names; `null`: the client's own. */
+  readonly provider: string | null
+  /** Told when the client had a base URL that its tenant calls will not use. */
+  onBaseUrlIgnored(provider: string): void
+}
+
+/** @throws TenantKeysError TK_CLIENT_NOT_BINDABLE */
+export function bindClient<C extends object>(client: C, binding: Binding): C {
+  if (isOpenAi(client)) {
+    const provider = binding.provider ?? 'openai'
+    const baseUrl = binding.baseUrlOf(provider)
+    if (client.baseURL.replace(/\/+$/, '') !== baseUrl) binding.onBaseUrlIgnored(provider)
+    return bindOpenAi(client, denialsAsResponses(binding.fetchFor(provider)), baseUrl)
+  }
+  throw new TenantKeysError('TK_CLIENT_NOT_BINDABLE', {
+    reason: 'its shape is not that of a known SDK client',
+    hint: 'supported: new OpenAI(); for others pass tk.fetch(context) as the fetch option of the client',
+  })
+}

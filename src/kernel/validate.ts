@@ -1,0 +1,84 @@
+/**
+ * The border: zod schemas in, one typed error out that names the field and never echoes the value.
+ *
+ * @module
+ */
+import * as z from 'zod'
+import { TenantKeysError } from './errors.ts'
+import { ID_PATTERN } from './ids.ts'
+
+/**
+ * Checks `value` and returns a copy with defaults filled in.
+ *
+ * @param root - put before the field path, for example `options`.
+ * @throws TenantKeysError TK_INPUT_INVALID (or `code`) naming the first offending field.
+ */
+export function parse<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  root = '',
+  code: 'TK_INPUT_INVALID' | 'TK_CONFIG_INVALID' = 'TK_INPUT_INVALID',
+): z.output<S> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]!
+  const extra = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
+  const field = pathOf([root, ...issue.path, ...extra])
+  throw new TenantKeysError(code, { field, reason: reasonOf(issue) })
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  const text = path.reduce<string>((out, part) => {
+    if (typeof part === 'number') return `${out}[${part}]`
+    const name = printable(String(part))
+    return out === '' || name === '' ? out + name : `${out}.${name}`
+  }, '')
+  return text === '' ? '(argument)' : text
+}
+
+/** Field names come from the caller too: only what an identifier may hold is repeated. */
+const printable = (name: string): string => name.replace(/[^A-Za-z0-9_$:.-]/g, '?').slice(0, 64)
+
+/** Our own texts and zod's type names; never a received value. */
+function reasonOf(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `expected ${issue.expected}`
+    case 'unrecognized_keys':
+      return 'this field is not known'
+    case 'too_small':
+      return `must be at least ${String(issue.minimum)}${issue.origin === 'string' ? ' characters long' : ''}`
+    case 'too_big':
+      return `must be at most ${String(issue.maximum)}${issue.origin === 'string' ? ' characters long' : ''}`
+    case 'invalid_value':
+      return `expected one of ${issue.values.map(String).join(', ')}`
+    case 'custom':
+      return issue.message
+    default:
+      return issue.code === 'invalid_format' ? (formatHints.get(issue.format) ?? issue.message) : 'not valid'
+  }
+}
+
+const formatHints = new Map([['regex', 'not of the required form']])
+
+/** Ids that the host chooses: 1 to 64 of `A-Z a-z 0-9 _ -` (T-I6, S2.44). */
+export const idSchema = z.string().regex(ID_PATTERN, 'use 1 to 64 of A-Z, a-z, 0-9, _ and -')
+
+/** Names for people: 1 to 128 characters, no control characters. */
+export const nameSchema = z
+  .string()
+  .min(1)
+  .max(128)
+  .refine((text) => !/\p{Cc}|\p{Cs}/u.test(text), 'must not hold control characters')
+
+/** Who acts, as the host names it; kept in the audit trail. */
+export const actorSchema = nameSchema.default('system')
+
+/** Milliseconds since the epoch, up to the year 9999. */
+export const timeSchema = z.int().min(1).max(253_402_300_799_999)
+
+export const pageFields = {
+  /** Cursor of an earlier page. */
+  after: z.string().max(256).nullable().default(null),
+  limit: z.int().min(1).max(1000).default(100),
+}

@@ -1,0 +1,186 @@
+/**
+ * The options of `createTenantKeys`, checked by name before anything is opened.
+ *
+ * @module
+ */
+import * as z from 'zod'
+import type { MonotonicClock, WallClock } from './kernel/clock.ts'
+import { TenantKeysError } from './kernel/errors.ts'
+import type { Logger, RuntimeEvent } from './kernel/events.ts'
+import { Secret } from './kernel/secret.ts'
+import { parse } from './kernel/validate.ts'
+import type { PepperInput } from './keys/key-hash.ts'
+import { brandSchema } from './keys/keys-api.ts'
+import { isZone } from './budgets/windows.ts'
+import type { ScopePolicy } from './policy/scope-policy.ts'
+import { PROVIDERS } from './providers/catalogue.ts'
+import type { ProviderSetting } from './request/parts.ts'
+import type { KeyWrapper } from './secrets/key-wrapper.ts'
+import type { Storage } from './storage/storage.ts'
+import type { HostPrice } from './usage/price.ts'
+
+export interface TenantKeysOptions {
+  /** Where everything is kept: `memory()`, `sqlite({ file })`. */
+  readonly storage: Storage
+  /** Who holds the key-encryption keys: `localKeyWrapper([{ id, key }])`. */
+  readonly keyWrapper: KeyWrapper
+  /** Secrets under which platform keys are hashed, 32 bytes each in base64; the first hashes new keys. */
+  readonly peppers: readonly PepperInput[]
+  /** What each scope allows: `definePolicy({ scopes })`. */
+  readonly policy: ScopePolicy
+  /** Prices of the host's own; they win over the bundled table. */
+  readonly prices?: readonly HostPrice[] | undefined
+  /** Other base URLs for providers, for example of a regional endpoint: `{ openai: { baseUrl } }`. */
+  readonly providers?: Readonly<Record<string, { readonly baseUrl: string }>> | undefined
+  /** The operator's own credentials, for tenants whose source is `platform`: `{ openai: { apiKey } }`. */
+  readonly platformCredentials?:
+    | Readonly<Record<string, Readonly<Record<string, string | Secret>>>>
+    | undefined
+  /** Origins that tenants may name as endpoint of their own credential; default none. */
+  readonly allowedEndpoints?: readonly string[] | undefined
+  /** First part of issued keys; 2 to 24 of `a-z 0-9 _`, default `tk`. */
+  readonly brand?: string | undefined
+  /** `production` issues `live` keys, `test` issues `test` keys; default `production`. */
+  readonly environment?: 'production' | 'test' | undefined
+  /** IANA time zone of budgets that name none; default `UTC`. */
+  readonly zone?: string | undefined
+  /** False leaves creating the tables to `tk.migrate()`; default true. */
+  readonly migrate?: boolean | undefined
+  /** Life of a hold in ms, longer than the longest call; 1,000 to 86,400,000, default 660,000. */
+  readonly holdTtlMs?: number | undefined
+  /** `durable` (default): the end of a response waits for its settle. `background`: it does not. */
+  readonly settle?: 'durable' | 'background' | undefined
+  /** How long it waits at most, in ms; 1 to 60,000, default 2,000. */
+  readonly settleWaitMs?: number | undefined
+  /** A key whose state could not be confirmed for this long is refused; 1,000 to 60,000 ms, default 5,000. */
+  readonly maxStaleMs?: number | undefined
+  /** Gets ids and codes only. Default: none. */
+  readonly logger?: Logger | undefined
+  /** Called for everything the running process notices. Default: none. */
+  readonly onEvent?: ((event: RuntimeEvent) => void) | undefined
+  /** The runtime's fetch, or one with a dispatcher of yours. */
+  readonly fetch?: typeof globalThis.fetch | undefined
+  /** For tests: the clocks of this process. The store has its own. */
+  readonly clock?: (MonotonicClock & WallClock) | undefined
+}
+
+const object = (what: string) =>
+  z.custom<object>((value) => typeof value === 'object' && value !== null, `expected ${what}`)
+const fn = z.custom<object>((value) => typeof value === 'function', 'expected a function')
+
+const schema = z.strictObject({
+  storage: object('a storage such as memory() or sqlite({ file })').refine(
+    (s) => (s as Partial<Storage>).contractVersion === 1,
+    'expected a storage of contract version 1',
+  ),
+  keyWrapper: object('a key wrapper such as localKeyWrapper([...])').refine(
+    (w) => (w as Partial<KeyWrapper>).contractVersion === 1,
+    'expected a key wrapper of contract version 1',
+  ),
+  peppers: z.array(z.unknown()).min(1),
+  policy: object('a policy such as definePolicy({ scopes })').refine(
+    (p) => typeof (p as Partial<ScopePolicy>).decide === 'function',
+    'expected a policy such as definePolicy({ scopes })',
+  ),
+  prices: z.array(z.unknown()).optional(),
+  providers: z.record(z.string(), z.strictObject({ baseUrl: z.string() })).optional(),
+  platformCredentials: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
+  allowedEndpoints: z.array(z.string()).default([]),
+  brand: brandSchema.default('tk'),
+  environment: z.enum(['production', 'test']).default('production'),
+  zone: z.string().refine(isZone, 'not a known time zone').default('UTC'),
+  migrate: z.boolean().default(true),
+  holdTtlMs: z.int().min(1000).max(86_400_000).default(660_000),
+  settle: z.enum(['durable', 'background']).default('durable'),
+  settleWaitMs: z.int().min(1).max(60_000).default(2000),
+  maxStaleMs: z.int().min(1000).max(60_000).default(5000),
+  logger: object('a logger').optional(),
+  onEvent: fn.optional(),
+  fetch: fn.optional(),
+  clock: object('a clock').optional(),
+})
+
+/** Options with every default filled in. */
+export type ReadOptions = TenantKeysOptions &
+  Required<
+    Pick<
+      TenantKeysOptions,
+      'brand' | 'environment' | 'zone' | 'migrate' | 'holdTtlMs' | 'settle' | 'settleWaitMs' | 'maxStaleMs'
+    >
+  > & {
+    readonly settings: ReadonlyMap<string, ProviderSetting>
+    readonly allowedOrigins: ReadonlySet<string>
+  }
+
+/** @throws TenantKeysError TK_CONFIG_INVALID naming the option */
+export function readOptions(options: TenantKeysOptions): ReadOptions {
+  const read = parse(schema, options, 'options', 'TK_CONFIG_INVALID')
+  return {
+    ...options,
+    ...(read as Omit<typeof read, keyof TenantKeysOptions>),
+    brand: read.brand,
+    environment: read.environment,
+    zone: read.zone,
+    migrate: read.migrate,
+    holdTtlMs: read.holdTtlMs,
+    settle: read.settle,
+    settleWaitMs: read.settleWaitMs,
+    maxStaleMs: read.maxStaleMs,
+    settings: providerSettings(options),
+    allowedOrigins: new Set(
+      read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),
+    ),
+  }
+}
+
+function providerSettings(options: TenantKeysOptions): ReadonlyMap<string, ProviderSetting> {
+  for (const field of ['providers', 'platformCredentials'] as const) {
+    for (const id of Object.keys(options[field] ?? {})) {
+      if (!PROVIDERS.has(id)) throw invalid(`options.${field}.${id}`, 'this provider is not known')
+    }
+  }
+  const settings = [...PROVIDERS.values()].map((provider): [string, ProviderSetting] => {
+    const own = options.providers?.[provider.id]?.baseUrl
+    const field = `options.providers.${provider.id}.baseUrl`
+    const baseUrl = own === undefined ? provider.baseUrl : httpUrl(own, field).href.replace(/\/+$/, '')
+    return [provider.id, { provider, baseUrl, platformFields: platformFields(options, provider.id) }]
+  })
+  return new Map(settings)
+}
+
+function platformFields(options: TenantKeysOptions, id: string): ProviderSetting['platformFields'] {
+  const given = options.platformCredentials?.[id]
+  if (given === undefined) return null
+  const schema = PROVIDERS.get(id)?.credential ?? {}
+  const fields: Record<string, Secret> = {}
+  for (const [name, value] of Object.entries(given)) {
+    const field = `options.platformCredentials.${id}.${name}`
+    if (!Object.hasOwn(schema, name) || schema[name]?.kind !== 'secret') {
+      throw invalid(field, 'this field is not known for the provider')
+    }
+    const text = value instanceof Secret ? value.reveal() : value
+    if (typeof text !== 'string' || !/^[\x21-\x7e]{1,10240}$/.test(text)) {
+      throw invalid(field, 'expected 1 to 10240 visible ASCII characters')
+    }
+    fields[name] = new Secret(text)
+  }
+  for (const [name, { required }] of Object.entries(schema)) {
+    if (required && !Object.hasOwn(given, name)) {
+      throw invalid(`options.platformCredentials.${id}.${name}`, 'this field is required')
+    }
+  }
+  return fields
+}
+
+function httpUrl(text: string, field: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null
+  const plain =
+    url !== null &&
+    (url.protocol === 'https:' || url.protocol === 'http:') &&
+    url.username + url.password + url.search + url.hash === ''
+  if (!plain) throw invalid(field, 'expected an http or https URL without user, query and fragment')
+  return url
+}
+
+const invalid = (field: string, reason: string): TenantKeysError =>
+  new TenantKeysError('TK_CONFIG_INVALID', { field, reason })

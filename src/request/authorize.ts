@@ -1,0 +1,70 @@
+/**
+ * Step 2: may this caller make this call, who pays, where does it go, what can it cost at most.
+ * Everything is decided from metadata; no secret is opened and nothing is held yet.
+ *
+ * @module
+ */
+import { TenantKeysError } from '../kernel/errors.ts'
+import { uuidv7 } from '../kernel/ids.ts'
+import type { PolicyDecision } from '../policy/scope-policy.ts'
+import type { AccountRef } from '../storage/ledger-records.ts'
+import { maxCostNanoUsd } from '../usage/cost.ts'
+import { chooseCredential } from './choose-credential.ts'
+import type { CallContext, CallPlan, Caller, CorridorParts, OutgoingRequest, Target } from './parts.ts'
+
+/**
+ * @throws TenantKeysError TK_REQUEST_INVALID, TK_SCOPE_*, TK_PROVIDER_DENIED, TK_MODEL_DENIED,
+ *   TK_SECRET_NOT_FOUND, TK_ORIGIN_DENIED, TK_PRICE_MISSING, TK_BUDGET_UNBOUNDED
+ */
+export async function authorize(
+  parts: CorridorParts,
+  context: CallContext,
+  caller: Caller,
+  target: Target,
+  request: OutgoingRequest,
+): Promise<CallPlan> {
+  const { id: provider } = target.setting.provider
+  const draft = target.operation.read(request.body)
+  const { model } = draft
+  const scope = allowedScope(
+    parts.policy.decide({ keyScopes: caller.key.scopes, scope: context.scope ?? null, provider, model }),
+    { provider, model },
+  )
+  const credential = await chooseCredential(parts, context, caller.tenant, target.setting)
+  const price = await parts.prices.find({ provider, model, atMs: Date.now() })
+  if (!price) throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
+  const reading = draft.bound(price)
+  return {
+    ...caller,
+    request,
+    target,
+    reading,
+    scope,
+    credential,
+    price,
+    attemptId: uuidv7(),
+    amounts: { usd: maxCostNanoUsd(reading.bound, price) },
+    accounts: accountPath(caller),
+    context,
+  }
+}
+
+/** @throws TenantKeysError with the policy's code. */
+export function allowedScope(
+  decision: PolicyDecision,
+  asked: { readonly provider: string; readonly model: string | null },
+): string {
+  if (decision.ok) return decision.scope
+  throw new TenantKeysError(decision.code, {
+    ...(decision.scope === null ? {} : { scope: decision.scope }),
+    ...(decision.scopes.length === 0 ? {} : { scopes: decision.scopes }),
+    ...(decision.code === 'TK_SCOPE_REQUIRED' ? {} : { provider: asked.provider }),
+    ...(decision.code === 'TK_MODEL_DENIED' && asked.model !== null ? { model: asked.model } : {}),
+  })
+}
+
+/** The accounts a call is charged to, leaf first: key, tenant, its parents, root. */
+export function accountPath({ key, tenant }: Caller): readonly AccountRef[] {
+  const tenants = tenant.path.map((id, depth) => ({ id: `tenant:${id}`, depth })).reverse()
+  return [{ id: `key:${key.keyId}`, depth: tenant.path.length }, ...tenants]
+}

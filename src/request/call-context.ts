@@ -1,0 +1,31 @@
+/**
+ * Checks what the host says about a caller, once, when a client is bound.
+ *
+ * @module
+ */
+import * as z from 'zod'
+import { Secret } from '../kernel/secret.ts'
+import { idSchema, parse } from '../kernel/validate.ts'
+import type { CallContext } from './parts.ts'
+
+const schema = z.strictObject({
+  key: z.custom<string | Secret>(
+    (value) => typeof value === 'string' || value instanceof Secret,
+    'expected the platform key as text',
+  ),
+  scope: z.string().min(1).max(64).optional(),
+  provider: z.string().min(1).max(64).optional(),
+  credential: idSchema.optional(),
+  onReceipt: z
+    .custom<NonNullable<CallContext['onReceipt']>>((v) => typeof v === 'function', 'expected a function')
+    .optional(),
+})
+
+/**
+ * @returns a copy that holds the key as {@link Secret}, so that printing a context shows no key.
+ * @throws TenantKeysError TK_INPUT_INVALID; a key of the wrong form is refused by the call itself.
+ */
+export function checkContext(context: CallContext): CallContext {
+  const { key, ...rest } = parse(schema, context, 'context')
+  return Object.freeze({ ...rest, key: key instanceof Secret ? key : new Secret(key) })
+}

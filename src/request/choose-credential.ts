@@ -1,0 +1,42 @@
+/**
+ * Chooses whose credential a call uses, from the tenant's explicit setting. There is no fallback: a
+ * tenant on `tenant` without a credential of its own is refused (S1.14 to S1.18, T-I4).
+ *
+ * @module
+ */
+import { TenantKeysError } from '../kernel/errors.ts'
+import type { TenantRecord } from '../storage/records.ts'
+import type { CallContext, CorridorParts, CredentialChoice, ProviderSetting } from './parts.ts'
+
+/** @throws TenantKeysError TK_SECRET_NOT_FOUND, TK_ORIGIN_DENIED */
+export async function chooseCredential(
+  parts: Pick<CorridorParts, 'secrets' | 'allowedOrigins'>,
+  context: Pick<CallContext, 'credential'>,
+  tenant: TenantRecord,
+  setting: ProviderSetting,
+): Promise<CredentialChoice> {
+  const provider = setting.provider.id
+  const where = { provider, tenantId: tenant.id }
+  if (tenant.credentials === 'platform') {
+    if (setting.platformFields === null) {
+      throw new TenantKeysError('TK_SECRET_NOT_FOUND', {
+        ...where,
+        reason: 'the tenant uses the platform credential, and none is configured',
+      })
+    }
+    const reason = 'the tenant is set to use the platform credential'
+    return { source: 'platform', reason, secret: null, baseUrl: setting.baseUrl }
+  }
+  const name = context.credential ?? 'default'
+  const secret = await parts.secrets.get({ tenantId: tenant.id, provider, name })
+  if (!secret) throw new TenantKeysError('TK_SECRET_NOT_FOUND', where)
+  const reason = "the tenant's own credential is configured, so it is used exclusively"
+  if (secret.origin === null) return { source: 'tenant', reason, secret, baseUrl: setting.baseUrl }
+  // Stored while the origin was allowed; the operator may have withdrawn it since.
+  const endpoint = secret.publicFields.endpoint ?? ''
+  const origin = URL.canParse(endpoint) ? new URL(endpoint).origin : null
+  if (origin !== secret.origin || !parts.allowedOrigins.has(secret.origin)) {
+    throw new TenantKeysError('TK_ORIGIN_DENIED', { ...where, origin: secret.origin })
+  }
+  return { source: 'tenant', reason, secret, baseUrl: endpoint.replace(/\/+$/, '') }
+}

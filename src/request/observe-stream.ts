@@ -1,0 +1,104 @@
+/**
+ * Watches an event stream: every chunk is handed on as the provider sent it, when the caller asks for
+ * it. Bytes are rewritten only when we asked for a usage chunk that the caller did not, which must
+ * stay hidden: its empty `choices` would break `chunk.choices[0].delta`.
+ *
+ * The call is settled before the chunk with the end marker is handed on; an abort, an early break and
+ * a broken connection settle at once by what was delivered.
+ *
+ * @module
+ */
+import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import type { StreamReader } from '../providers/provider.ts'
+import { type Observed, settleEstimated, settleMeasured } from './observed.ts'
+import { type BodyWatcher, watchedBody } from './watched-body.ts'
+
+export function observeStream(observed: Observed): Response {
+  const { response, signal, operation, parts, settler } = observed
+  const reader = operation.openStream()
+  const finish = (outcome: 'completed' | 'aborted' | 'broken'): Promise<void> => {
+    signal?.removeEventListener('abort', onAbort)
+    const usage = reader.usage()
+    return usage
+      ? settleMeasured(observed, outcome, usage)
+      : settleEstimated(observed, outcome, reader.deliveredEstimate())
+  }
+  const onAbort = (): void => void finish('aborted')
+  signal?.addEventListener('abort', onAbort, { once: true })
+
+  const body = watchedBody(response, () => streamWatcher(observed, reader, finish))
+  const whole = (): Response => new Response(body(), { headers: response.headers })
+  const replaced = {
+    text: () => whole().text(),
+    json: () => whole().json(),
+    arrayBuffer: () => whole().arrayBuffer(),
+    blob: () => whole().blob(),
+    bytes: async () => new Uint8Array(await whole().arrayBuffer()),
+    clone: () => {
+      // A clone would have to buffer for the slower reader; the stream itself stays the only one.
+      throw new TypeError('a metered event stream cannot be cloned')
+    },
+  }
+  for (const [name, value] of Object.entries(replaced)) {
+    Object.defineProperty(response, name, { value, configurable: true, writable: true })
+  }
+  Object.defineProperty(response, 'body', { get: body, configurable: true })
+  const stream = response.body
+  if (stream) parts.receipts.note(stream, settler.receipt)
+  return response
+}
+
+function streamWatcher(
+  { signal, reading }: Observed,
+  reader: StreamReader,
+  finish: (outcome: 'completed' | 'aborted' | 'broken') => Promise<void>,
+): BodyWatcher {
+  const decoder = new TextDecoder()
+  const rewriter = reading.hidesUsageChunk ? createRewriter() : null
+  let ended = false
+  const parser = createParser({
+    onEvent: (event) => {
+      const kind = reader.push({ event: event.event, data: event.data })
+      if (kind === 'end') ended = true
+      if (kind !== 'usage-only') rewriter?.event(event)
+    },
+    onComment: (comment) => rewriter?.line(`:${comment}\n`),
+    onRetry: (ms) => rewriter?.line(`retry: ${ms}\n`),
+  })
+  return {
+    chunk: async (value) => {
+      parser.feed(decoder.decode(value, { stream: true }))
+      if (ended) await finish('completed')
+      return rewriter ? rewriter.take() : value
+    },
+    end: async () => {
+      // Some servers close without an end marker: what counts is whether the usage arrived.
+      await finish(ended || reader.usage() ? 'completed' : 'broken')
+      return rewriter?.take() ?? null
+    },
+    broken: () => finish(signal?.aborted ? 'aborted' : 'broken'),
+    cancelled: () => finish(ended ? 'completed' : 'aborted'),
+  }
+}
+
+/** Writes events again as they were, field by field; used only where one of them must be left out. */
+function createRewriter() {
+  const encoder = new TextEncoder()
+  let out = ''
+  return {
+    line: (text: string): void => {
+      out += text
+    },
+    event: ({ event, id, data }: EventSourceMessage): void => {
+      if (event !== undefined) out += `event: ${event}\n`
+      if (id !== undefined) out += `id: ${id}\n`
+      for (const line of data.split('\n')) out += `data: ${line}\n`
+      out += '\n'
+    },
+    take: (): Uint8Array => {
+      const bytes = encoder.encode(out)
+      out = ''
+      return bytes
+    },
+  }
+}

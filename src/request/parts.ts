@@ -1,0 +1,114 @@
+/**
+ * What the corridor is made of, and what it hands from step to step.
+ *
+ * @module
+ */
+import type { BudgetGuard } from '../budgets/budget-guard.ts'
+import type { MonotonicClock } from '../kernel/clock.ts'
+import type { Reporter } from '../kernel/events.ts'
+import type { Secret } from '../kernel/secret.ts'
+import type { KeyInfo, KeyIssuer } from '../keys/key-issuer.ts'
+import type { ScopePolicy } from '../policy/scope-policy.ts'
+import type { Operation, Provider, RequestReading } from '../providers/provider.ts'
+import type { SecretInfo, SecretStore } from '../secrets/secret-store.ts'
+import type { AccountRef, Amounts } from '../storage/ledger-records.ts'
+import type { CredentialSource, TenantRecord } from '../storage/records.ts'
+import type { PriceRow, PriceTable } from '../usage/price.ts'
+import type { Receipt, ReceiptBook } from './receipt.ts'
+
+/** The ports and settings that every call shares. */
+export interface CorridorParts {
+  readonly issuer: KeyIssuer
+  readonly policy: ScopePolicy
+  readonly guard: BudgetGuard
+  readonly secrets: SecretStore
+  readonly prices: PriceTable
+  readonly providers: ReadonlyMap<string, ProviderSetting>
+  /** Origins, besides the built-in ones, that a tenant's credential may be sent to. */
+  readonly allowedOrigins: ReadonlySet<string>
+  readonly reporter: Reporter
+  readonly receipts: ReceiptBook
+  readonly clock: MonotonicClock
+  readonly fetch: typeof fetch
+  /** Life of a hold in ms: longer than the longest call. */
+  readonly holdTtlMs: number
+  /** How long the end of a response waits for its settle, in ms. */
+  readonly settleWaitMs: number
+  readonly settle: 'durable' | 'background'
+  /** Work that outlives the call it belongs to (settles being retried); `flush` awaits it. */
+  readonly pending: Set<Promise<unknown>>
+}
+
+/** A provider as this installation uses it. */
+export interface ProviderSetting {
+  readonly provider: Provider
+  /** The operator's base URL, else the built-in one; no trailing slash. */
+  readonly baseUrl: string
+  /** The operator's own credential, for tenants whose source is `platform`. */
+  readonly platformFields: Readonly<Record<string, Secret>> | null
+}
+
+/** Who calls, and what for. Given once to `withTenantKey` or `fetch`, used for every call. */
+export interface CallContext {
+  /** The platform key that came in with the request. */
+  readonly key: string | Secret
+  /** Needed when the key has several scopes. */
+  readonly scope?: string | undefined
+  /** Default: the bound client's provider, else the one whose base URL the request names. */
+  readonly provider?: string | undefined
+  /** Which of the tenant's credentials for this provider; default `default`. */
+  readonly credential?: string | undefined
+  /** Called once per attempt that reached the provider, after it was settled or voided. */
+  readonly onReceipt?: ((receipt: Receipt) => void) | undefined
+}
+
+/** A request as it came out of the client, read once. */
+export interface OutgoingRequest {
+  readonly url: URL
+  readonly method: string
+  readonly headers: Headers
+  readonly body: string
+  readonly signal: AbortSignal | undefined
+  /** Settings of the runtime's fetch that are not ours, such as undici's `dispatcher`. */
+  readonly passthrough: Readonly<Record<string, unknown>>
+  readonly callId: string
+}
+
+/** Which provider operation a request is. */
+export interface Target {
+  readonly setting: ProviderSetting
+  readonly operation: Operation
+}
+
+export interface Caller {
+  readonly key: KeyInfo
+  readonly tenant: TenantRecord
+}
+
+/** Whose credential pays, chosen from metadata; still sealed. */
+export interface CredentialChoice {
+  readonly source: CredentialSource
+  /** Why this one: shown on the receipt. */
+  readonly reason: string
+  /** `null` for the platform's own. */
+  readonly secret: SecretInfo | null
+  /** Where it may go; no trailing slash. */
+  readonly baseUrl: string
+}
+
+/** Everything that was decided about one attempt before anything was spent. */
+export interface CallPlan extends Caller {
+  readonly request: OutgoingRequest
+  readonly target: Target
+  readonly reading: RequestReading
+  readonly scope: string
+  readonly credential: CredentialChoice
+  readonly price: PriceRow
+  /** UUIDv7: id of the attempt, of its hold and of its usage row. */
+  readonly attemptId: string
+  /** Upper bound of the cost. */
+  readonly amounts: Amounts
+  /** Leaf first: key, tenant, its parents, root. */
+  readonly accounts: readonly AccountRef[]
+  readonly context: CallContext
+}

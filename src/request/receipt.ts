@@ -1,0 +1,169 @@
+/**
+ * The receipt of one attempt: whose credential paid and why, what was counted, what it cost, and what
+ * is left. Every call yields one; nothing is ever silent (S1.19).
+ *
+ * @module
+ */
+import { formatUsd } from '../budgets/money.ts'
+import { TenantKeysError } from '../kernel/errors.ts'
+import type {
+  CallOutcome,
+  LineState,
+  SettleResult,
+  TokenUsage,
+  UsageQuality,
+} from '../storage/ledger-records.ts'
+import type { CredentialSource } from '../storage/records.ts'
+import type { CallPlan } from './parts.ts'
+
+export interface Receipt {
+  /** Joins the attempts of one call. */
+  readonly callId: string
+  /** This attempt; also the id of its usage row. */
+  readonly attemptId: string
+  readonly tenantId: string
+  readonly keyId: string
+  readonly scope: string
+  readonly provider: string
+  readonly model: string
+  /** As the provider names it; `null`: not said. Never picks the price. */
+  readonly servedModel: string | null
+  readonly paidBy: CredentialSource
+  readonly credential: {
+    /** Why this credential was used. */
+    readonly reason: string
+    /** `null` for the platform's own. */
+    readonly secretId: string | null
+    readonly secretVersion: number | null
+    /** Mask of a tenant's own credential, for example `sk-...***...xyz9`. */
+    readonly masked: string | null
+    readonly origin: string
+  }
+  /** `voided`: the provider refused or was never reached; nothing was charged. */
+  readonly outcome: CallOutcome | 'voided'
+  readonly quality: UsageQuality
+  readonly httpStatus: number | null
+  readonly tokens: TokenUsage
+  readonly priceId: string
+  readonly costNanoUsd: bigint
+  /** The same as an exact decimal string. */
+  readonly costUsd: string
+  /** What the call cost above its hold; posted in full. */
+  readonly overageNanoUsd: bigint
+  /** Settled after its hold had expired. */
+  readonly late: boolean
+  /** False when the settle was not confirmed by the store (see the event `settle.delayed`). */
+  readonly settled: boolean
+  /** The limits that were charged, as they stand now. */
+  readonly budgets: readonly BudgetLeft[]
+}
+
+export interface BudgetLeft {
+  /** `tenant:<id>` or `key:<id>`. */
+  readonly account: string
+  readonly window: LineState['window']
+  readonly limitUsd: string
+  readonly usedUsd: string
+  /** Limit less used and held; negative after an overage. */
+  readonly leftUsd: string
+  /** ISO 8601; `null`: never. */
+  readonly resetsAt: string | null
+}
+
+export const NO_TOKENS: TokenUsage = {
+  input: 0,
+  cacheRead: null,
+  cacheWrite: null,
+  inputAudio: null,
+  output: 0,
+  reasoning: null,
+  outputAudio: null,
+}
+
+/** What happened to a call, as far as its client could see. */
+export interface CallEnd {
+  readonly outcome: CallOutcome
+  readonly quality: UsageQuality
+  readonly httpStatus: number | null
+  readonly tokens: TokenUsage
+  readonly servedModel: string | null
+}
+
+export function makeReceipt(
+  plan: CallPlan,
+  end: Omit<CallEnd, 'outcome'> & { readonly outcome: Receipt['outcome'] },
+  charge: { readonly costNanoUsd: bigint; readonly settled: (SettleResult & { ok: true }) | null },
+): Receipt {
+  const { credential, key, tenant, request, target, price } = plan
+  const { settled, costNanoUsd } = charge
+  return Object.freeze({
+    callId: request.callId,
+    attemptId: plan.attemptId,
+    tenantId: tenant.id,
+    keyId: key.keyId,
+    scope: plan.scope,
+    provider: target.setting.provider.id,
+    model: plan.reading.model,
+    servedModel: end.servedModel,
+    paidBy: credential.source,
+    credential: {
+      reason: credential.reason,
+      secretId: credential.secret?.id ?? null,
+      secretVersion: credential.secret?.version ?? null,
+      masked: credential.secret?.masked ?? null,
+      origin: new URL(credential.baseUrl).origin,
+    },
+    outcome: end.outcome,
+    quality: end.quality,
+    httpStatus: end.httpStatus,
+    tokens: end.tokens,
+    priceId: price.id,
+    costNanoUsd,
+    costUsd: formatUsd(costNanoUsd),
+    overageNanoUsd: settled?.overage.usd ?? 0n,
+    late: settled?.state === 'late_posted',
+    settled: settled !== null || end.outcome === 'voided',
+    budgets: (settled?.lines ?? []).map(budgetLeft),
+  })
+}
+
+export function budgetLeft(line: LineState): BudgetLeft {
+  return {
+    account: line.accountId,
+    window: line.window,
+    limitUsd: formatUsd(line.limit),
+    usedUsd: formatUsd(line.posted),
+    leftUsd: formatUsd(line.limit - line.posted - line.held),
+    resetsAt: line.resetsAtMs === null ? null : new Date(line.resetsAtMs).toISOString(),
+  }
+}
+
+/**
+ * Finds the receipt of something a client returned. Values are remembered weakly, by identity: the
+ * Response, what its `json()` gave, and the abort signal that a stream object shares with its request.
+ */
+export interface ReceiptBook {
+  /** Remembers that `value` belongs to the attempt whose receipt is coming. */
+  note(value: object, receipt: Promise<Receipt>): void
+  /**
+   * @returns the receipt once the attempt is settled; for a stream that is after its end.
+   * @throws TenantKeysError TK_RECEIPT_UNKNOWN for a value no wrapped client returned.
+   */
+  of(value: unknown): Promise<Receipt>
+}
+
+export function createReceiptBook(): ReceiptBook {
+  const known = new WeakMap<object, Promise<Receipt>>()
+  const look = (value: unknown): Promise<Receipt> | undefined =>
+    typeof value === 'object' && value !== null ? known.get(value) : undefined
+  return {
+    note: (value, receipt) => void known.set(value, receipt),
+    of: async (value) => {
+      const { usage, controller } = (value ?? {}) as { usage?: unknown; controller?: AbortController }
+      // parse() helpers return a copy that keeps the usage object; SDK streams carry a controller.
+      const found = look(value) ?? look(usage) ?? look(controller?.signal)
+      if (!found) throw new TenantKeysError('TK_RECEIPT_UNKNOWN')
+      return found
+    },
+  }
+}

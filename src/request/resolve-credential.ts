@@ -1,0 +1,75 @@
+/**
+ * Step 4: opens the chosen credential, after the hold. A failure here voids the hold.
+ *
+ * @module
+ */
+import { TenantKeysError } from '../kernel/errors.ts'
+import type { Secret } from '../kernel/secret.ts'
+import type { CallPlan, CorridorParts } from './parts.ts'
+import type { Settler } from './settle.ts'
+
+/** Headers by which a client or its platform says who it is; none may reach a tenant's call. */
+const IDENTITY_HEADERS = [
+  'authorization',
+  'api-key',
+  'x-api-key',
+  'x-goog-api-key',
+  'openai-organization',
+  'openai-project',
+  'cookie',
+  'proxy-authorization',
+]
+
+/**
+ * The headers to send: the client's own less every identity, plus the credential.
+ *
+ * @throws TenantKeysError TK_SECRET_NOT_FOUND, TK_ENVELOPE_OPEN_FAILED, TK_KEK_UNKNOWN, TK_STORE_*
+ */
+export async function resolveCredential(
+  parts: Pick<CorridorParts, 'secrets'>,
+  plan: CallPlan,
+  settler: Settler,
+): Promise<Headers> {
+  try {
+    const fields = await openFields(parts, plan)
+    const headers = new Headers(plan.request.headers)
+    for (const name of IDENTITY_HEADERS) headers.delete(name)
+    headers.delete('content-length')
+    headers.delete('host')
+    for (const [name, value] of Object.entries(plan.target.setting.provider.authorize(fields))) {
+      setHeader(headers, name, value)
+    }
+    return headers
+  } catch (error) {
+    await settler.void()
+    throw error
+  }
+}
+
+async function openFields(
+  parts: Pick<CorridorParts, 'secrets'>,
+  plan: CallPlan,
+): Promise<Readonly<Record<string, Secret>>> {
+  const { credential, tenant, target } = plan
+  const provider = target.setting.provider.id
+  if (credential.secret === null) return target.setting.platformFields ?? {}
+  const { name, version } = credential.secret
+  const opened = await parts.secrets.open({ tenantId: tenant.id, provider, name })
+  // Replaced between choosing and opening: its origin and price decision may no longer hold.
+  if (opened && opened.info.version !== version) {
+    throw new TenantKeysError('TK_STORE_CONFLICT', { provider, tenantId: tenant.id })
+  }
+  if (!opened) throw new TenantKeysError('TK_SECRET_NOT_FOUND', { provider, tenantId: tenant.id })
+  return opened.fields
+}
+
+/** `Headers` prints the whole value in its error, so that error must not travel (T-L3). */
+function setHeader(headers: Headers, name: string, value: string): void {
+  try {
+    headers.set(name, value)
+  } catch {
+    throw new TenantKeysError('TK_ENVELOPE_OPEN_FAILED', {
+      reason: 'the stored credential cannot stand in a header',
+    })
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * `createTenantKeys`: checks the options, wires the parts, returns the facade.
+ *
+ * @module
+ */
+import { type BudgetsApi, budgetsApi } from './budgets/budgets-api.ts'
+import { storageBudgetGuard } from './budgets/storage-budget-guard.ts'
+import { bindClient } from './clients/bind.ts'
+import { systemMonotonicClock, systemWallClock } from './kernel/clock.ts'
+import { type ErrorCode, TenantKeysError } from './kernel/errors.ts'
+import { createReporter } from './kernel/events.ts'
+import { type KeysApi, keysApi } from './keys/keys-api.ts'
+import { localKeyIssuer } from './keys/local-key-issuer.ts'
+import { type ReadOptions, readOptions, type TenantKeysOptions } from './options.ts'
+import { checkContext } from './request/call-context.ts'
+import { corridorFetch } from './request/corridor.ts'
+import type { CallContext, CorridorParts } from './request/parts.ts'
+import { type AuthorizeAsk, type Authorization, previewCall } from './request/preview.ts'
+import { createReceiptBook, type Receipt } from './request/receipt.ts'
+import { envelopeSecretStore } from './secrets/envelope-secret-store.ts'
+import { type SecretsApi, secretsApi } from './secrets/secrets-api.ts'
+import type { EpochReading, Storage } from './storage/storage.ts'
+import { type TenantsApi, tenantsApi } from './tenants/tenants-api.ts'
+import { priceTable } from './usage/price-table.ts'
+import { type UsageApi, usageApi } from './usage/usage-api.ts'
+
+/** Everything one installation of tenantkeys can do. Made by {@link createTenantKeys}. */
+export interface TenantKeys extends AsyncDisposable {
+  readonly tenants: TenantsApi
+  readonly keys: KeysApi
+  readonly secrets: SecretsApi
+  readonly budgets: BudgetsApi
+  readonly usage: UsageApi
+  /**
+   * Binds an SDK client to one caller: returns a client of the same type whose calls go out with the
+   * tenant's own credential, inside its policy and budget, and are metered. The given client is not
+   * changed, and nothing of its identity is used.
+   *
+   * @throws TenantKeysError TK_CLIENT_NOT_BINDABLE, TK_INPUT_INVALID. Denials are thrown by the calls.
+   */
+  withTenantKey<C extends object>(client: C, context: CallContext): C
+  /** The primitive below `withTenantKey`: a `fetch` for provider URLs, on behalf of one caller. */
+  fetch(context: CallContext): typeof globalThis.fetch
+  /**
+   * The receipt of what a wrapped client returned: an answer, a stream (after its end), a Response.
+   * @throws TenantKeysError TK_RECEIPT_UNKNOWN
+   */
+  receiptOf(value: unknown): Promise<Receipt>
+  /** Would this call be allowed, by key, policy, credential and budget? Consumes and holds nothing. */
+  authorize(ask: AuthorizeAsk): Promise<Authorization>
+  /** Creates or updates the tables; needed only with `migrate: false`. */
+  migrate(): Promise<void>
+  /** Does the store answer? Never throws. */
+  health(): Promise<Health>
+  /** Waits for settles that are still being retried (before a serverless function returns). */
+  flush(): Promise<void>
+  /** Flushes, then closes the store. Idempotent. No call is needed for a process to end. */
+  close(): Promise<void>
+}
+
+export type Health =
+  | ({ readonly ok: true; readonly store: string } & EpochReading)
+  | { readonly ok: false; readonly store: string; readonly code: ErrorCode }
+
+/**
+ * Starts an installation. One per process is enough; any number of processes may share a store that
+ * allows it.
+ *
+ * @throws TenantKeysError TK_CONFIG_INVALID naming the option; TK_STORE_* when the store cannot be
+ *   opened; TK_KEK_MISMATCH when the store was written with another key-encryption key or pepper.
+ */
+export async function createTenantKeys(input: TenantKeysOptions): Promise<TenantKeys> {
+  const options = readOptions(input)
+  const { storage } = options
+  const parts = wire(options)
+  if (options.migrate) await start(options)
+
+  const corridor = (context: CallContext): typeof globalThis.fetch => corridorFetch(parts, checkContext(context))
+  const flush = async (): Promise<void> => {
+    while (parts.pending.size > 0) await Promise.allSettled(parts.pending)
+  }
+  const close = async (): Promise<void> => {
+    await flush()
+    await storage.close()
+  }
+  return {
+    tenants: tenantsApi(storage),
+    keys: keysApi({
+      issuer: parts.issuer,
+      policy: parts.policy,
+      storage,
+      brand: options.brand,
+      environment: options.environment === 'production' ? 'live' : 'test',
+    }),
+    secrets: secretsApi({
+      store: parts.secrets,
+      providers: parts.providers,
+      allowedOrigins: options.allowedOrigins,
+    }),
+    budgets: budgetsApi(storage, { zone: options.zone }),
+    usage: usageApi(storage),
+    withTenantKey: (client, context) => {
+      const checked = checkContext(context)
+      return bindClient(client, {
+        provider: checked.provider ?? null,
+        fetchFor: (provider) => corridorFetch(parts, { ...checked, provider }),
+        baseUrlOf: (provider) => builtInBaseUrl(parts, provider),
+        onBaseUrlIgnored: (provider) => parts.reporter.emit({ kind: 'client.base_url_ignored', provider }),
+      })
+    },
+    fetch: corridor,
+    receiptOf: (value) => parts.receipts.of(value),
+    authorize: (ask) => previewCall(parts, ask),
+    migrate: () => start(options),
+    health: () => health(storage),
+    flush,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function wire(options: ReadOptions): CorridorParts {
+  const { storage, keyWrapper, clock = { ...systemMonotonicClock, ...systemWallClock } } = options
+  return {
+    issuer: localKeyIssuer({ storage, peppers: options.peppers, clock, maxStaleMs: options.maxStaleMs }),
+    policy: options.policy,
+    guard: storageBudgetGuard({ storage, clock }),
+    secrets: envelopeSecretStore({ storage, keyWrapper, clock }),
+    prices: priceTable({ hostPrices: options.prices ?? [] }),
+    providers: options.settings,
+    allowedOrigins: options.allowedOrigins,
+    reporter: createReporter(options),
+    receipts: createReceiptBook(),
+    clock,
+    fetch: options.fetch ?? globalThis.fetch,
+    holdTtlMs: options.holdTtlMs,
+    settleWaitMs: options.settleWaitMs,
+    settle: options.settle,
+    pending: new Set(),
+  }
+}
+
+/** Creates the tables, then makes sure that this process holds the keys the store was written with. */
+async function start({ storage }: ReadOptions): Promise<void> {
+  await storage.migrate()
+}
+
+async function health(storage: Storage): Promise<Health> {
+  const store = storage.capabilities.name
+  try {
+    return { ok: true, store, ...(await storage.epoch()) }
+  } catch (error) {
+    return { ok: false, store, code: TenantKeysError.isInstance(error) ? error.code : 'TK_STORE_UNAVAILABLE' }
+  }
+}
+
+function builtInBaseUrl(parts: CorridorParts, provider: string): string {
+  const setting = parts.providers.get(provider)
+  if (!setting) throw new TenantKeysError('TK_INPUT_INVALID', { field: 'context.provider', reason: 'this provider is not known' })
+  return setting.provider.baseUrl
+}
