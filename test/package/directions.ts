@@ -18,7 +18,13 @@ const PORTS = [
 ]
 
 /** Pure rules beside a port, run or translated by every adapter. */
-const RULES = ['budgets/ledger.ts', 'budgets/money.ts', 'budgets/windows.ts', 'audit/chain.ts']
+const RULES = [
+  'budgets/ledger.ts',
+  'budgets/counters.ts',
+  'budgets/money.ts',
+  'budgets/windows.ts',
+  'audit/chain.ts',
+]
 
 const CAPABILITIES = [
   'keys/',

@@ -103,6 +103,14 @@ describe('other blocks of the pages', () => {
   })
 })
 
+describe('links of the pages', () => {
+  test.each(pages)('%s links to files that exist', (page) => {
+    const text = readFileSync(join(ROOT, page), 'utf8')
+    const targets = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target]) => target!)
+    expect(targets.filter((target) => !existsSync(join(ROOT, dirname(page), target)))).toEqual([])
+  })
+})
+
 describe('reading the pages', () => {
   const page = [
     'a',
