@@ -2,7 +2,7 @@
  * Reads a 32-byte key that an operator put into a configuration: key-encryption keys and peppers.
  *
  * Accepted: 32 bytes, or their canonical base64 (44 characters with padding) or base64url (43
- * without), as text or in a {@link Secret}. Refused: every other length or alphabet, and what a
+ * without padding, 44 with), as text or in a {@link Secret}. Refused: every other length or alphabet, and what a
  * random generator does not make (T-C16). The checks refuse a random key once in about 10^9 draws.
  * They catch mistakes, not malice: a key that passes is not thereby a good one.
  *
@@ -43,7 +43,8 @@ function decode(text: string): Uint8Array | null {
   if (/^[A-Za-z0-9+/]{43}=$/.test(text)) {
     return fromBase64Url(text.slice(0, 43).replaceAll('+', '-').replaceAll('/', '_'))
   }
-  return text.length === 43 ? fromBase64Url(text) : null
+  // With padding too: so do the usual generators of other languages write it.
+  return /^[A-Za-z0-9_-]{43}=?$/.test(text) ? fromBase64Url(text.slice(0, 43)) : null
 }
 
 /** Why these bytes are no random key; `null`: nothing speaks against them. */

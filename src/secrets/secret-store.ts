@@ -3,7 +3,7 @@
  * envelopes over Storage.
  *
  * - SS-1 What `list` and `get` return holds a mask, never the secret or its ciphertext.
- * - SS-2 `open` hands the plaintext to a callback and forgets it afterwards; it is never cached.
+ * - SS-2 `open` puts each field into a holder of its own and keeps nothing; plaintexts are never cached.
  * - SS-3 Absence is `null`; a secret that cannot be opened throws TK_ENVELOPE_OPEN_FAILED, the same
  *   for every cause (T-C1 to T-C5).
  * - SS-4 A secret is bound to the origin it was stored for: with another origin it does not open (T-S4).
@@ -11,9 +11,10 @@
  *
  * @module
  */
+
+import type { Secret } from '../kernel/secret.ts'
 import type { SecretRecord } from '../storage/records.ts'
 import type { Page, PageQuery, SecretRef } from '../storage/storage.ts'
-import type { Secret } from '../kernel/secret.ts'
 
 /** What may be shown of a stored secret. */
 export interface SecretInfo {
@@ -60,6 +61,28 @@ export interface SecretStore {
 
 /** The public view of a row. */
 export function secretInfo(row: SecretRecord): SecretInfo {
-  const { id, tenantId, provider, name, version, origin, publicFields, masked, createdAtMs, updatedAtMs } = row
-  return { id, tenantId, provider, name, version, origin, publicFields, masked, createdAtMs, updatedAtMs }
+  const {
+    id,
+    tenantId,
+    provider,
+    name,
+    version,
+    origin,
+    publicFields,
+    masked,
+    createdAtMs,
+    updatedAtMs,
+  } = row
+  return {
+    id,
+    tenantId,
+    provider,
+    name,
+    version,
+    origin,
+    publicFields,
+    masked,
+    createdAtMs,
+    updatedAtMs,
+  }
 }

@@ -77,20 +77,19 @@ function own(result: Uint8Array): Uint8Array {
     : new Uint8Array(result)
 }
 
-/** By HMAC, block by block: `hkdfSync` needs 7.1 us for 64 bytes on Node 20, this 3.8. */
+/** By HMAC, block by block: `hkdfSync` needs 7.1 us for 64 bytes on Node 20, this 4.3. */
 function hkdf(crypto: NodeCrypto, { key, salt, info, length }: HkdfInput): Uint8Array {
   checkHkdfLength(length)
   const pseudorandomKey = crypto.createHmac('sha512', salt).update(key).digest()
   const out = new Uint8Array(length)
-  let block: Uint8Array = new Uint8Array(0)
-  for (let at = 0; at < length; at += SHA512_BYTES) {
-    const hmac = crypto.createHmac('sha512', pseudorandomKey).update(block).update(info)
+  for (let at = 0, counter = 1; at < length; at += SHA512_BYTES, counter++) {
+    const hmac = crypto.createHmac('sha512', pseudorandomKey)
+    if (at > 0) hmac.update(out.subarray(at - SHA512_BYTES, at))
+    const block = hmac.update(info).update(Uint8Array.of(counter)).digest()
+    out.set(at + SHA512_BYTES <= length ? block : block.subarray(0, length - at), at)
     block.fill(0)
-    block = hmac.update(Uint8Array.of(at / SHA512_BYTES + 1)).digest()
-    out.set(block.subarray(0, length - at), at)
   }
   pseudorandomKey.fill(0)
-  block.fill(0)
   return out
 }
 

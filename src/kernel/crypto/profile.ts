@@ -71,5 +71,7 @@ export function checkGcmProfile(input: GcmInput, opening: boolean): void {
 /** @throws TenantKeysError TK_CRYPTO_REFUSED */
 export function checkHkdfLength(length: number): void {
   if (Number.isInteger(length) && length >= 1 && length <= 255 * SHA512_BYTES) return
-  throw new TenantKeysError('TK_CRYPTO_REFUSED', { reason: 'the output length is not 1 to 16,320 bytes' })
+  throw new TenantKeysError('TK_CRYPTO_REFUSED', {
+    reason: 'the output length is not 1 to 16,320 bytes',
+  })
 }
