@@ -1,0 +1,274 @@
+/**
+ * The rows that the rules of `budgets/ledger.ts` work on, inside one transaction: read once, changed
+ * in memory, written at the end. A batch that charges one counter sixty times reads and writes it
+ * once.
+ *
+ * @module
+ */
+import type { LedgerRows } from '../../budgets/ledger.ts'
+import type { NewEvent } from '../../storage/also.ts'
+import type {
+  AccountRef,
+  CallIds,
+  Counter,
+  Hold,
+  HoldLine,
+  PeriodHistory,
+  UsageRecord,
+} from '../../storage/ledger-records.ts'
+import { addEvent } from './also.ts'
+import type { SqliteClient, SqliteRow } from './client.ts'
+import { listOf, RowReader, textFields } from './decode.ts'
+import { findTenant } from './rows.ts'
+import { addUsage, isLines } from './usage-rows.ts'
+
+/** What is known of a row in this transaction. */
+interface Cached<T> {
+  row: T
+  /** False when it has to be inserted. */
+  stored: boolean
+  changed: boolean
+}
+
+const counterKey = (c: Pick<Counter, 'accountId' | 'unit' | 'window'>): string =>
+  `${c.unit}\0${c.window}\0${c.accountId}`
+const historyKey = (line: HoldLine): string => `${line.periodStartMs}\0${counterKey(line)}`
+
+export class SqliteLedgerRows implements LedgerRows {
+  readonly nowMs: number
+  readonly #client: SqliteClient
+  readonly #paths = new Map<string, readonly string[]>()
+  readonly #counters = new Map<string, Map<string, Cached<Counter>>>()
+  readonly #history = new Map<string, Cached<PeriodHistory> | null>()
+  readonly #holds = new Map<string, Cached<Hold> | null>()
+  readonly #usage: UsageRecord[] = []
+  readonly #events: NewEvent[] = []
+
+  constructor(client: SqliteClient, nowMs: number) {
+    this.#client = client
+    this.nowMs = nowMs
+  }
+
+  tenantPath(tenantId: string): readonly string[] {
+    let path = this.#paths.get(tenantId)
+    if (!path) {
+      path = findTenant(this.#client, tenantId)?.path ?? []
+      this.#paths.set(tenantId, path)
+    }
+    return path
+  }
+
+  countersOf(accountId: string): readonly Counter[] {
+    return [...this.#account(accountId).values()].map((cached) => cached.row)
+  }
+
+  putCounter(counter: Counter): void {
+    put(this.#account(counter.accountId), counterKey(counter), counter)
+  }
+
+  history(line: HoldLine): PeriodHistory | null {
+    const key = historyKey(line)
+    let cached = this.#history.get(key)
+    if (cached === undefined) {
+      const { accountId, unit, window, periodStartMs } = line
+      const row = this.#client.get(GET_HISTORY, accountId, unit, window, periodStartMs)
+      cached = row && { row: historyOf(row), stored: true, changed: false }
+      this.#history.set(key, cached)
+    }
+    return cached?.row ?? null
+  }
+
+  putHistory(row: PeriodHistory): void {
+    put(this.#history, historyKey(row), row)
+  }
+
+  hold(id: string): Hold | null {
+    let cached = this.#holds.get(id)
+    if (cached === undefined) {
+      const row = this.#client.get(GET_HOLD, id)
+      cached = row && { row: holdOf(row), stored: true, changed: false }
+      this.#holds.set(id, cached)
+    }
+    return cached?.row ?? null
+  }
+
+  putHold(hold: Hold): void {
+    put(this.#holds, hold.id, hold)
+  }
+
+  expiredHolds(limit: number): readonly Hold[] {
+    // The file does not know yet what this transaction has changed: rows it shows may be finished
+    // or extended already. A hold made here is never among them, its time is still to come.
+    return this.#client
+      .all(DUE_HOLDS, this.nowMs, limit + this.#holds.size)
+      .map((row) => this.hold(new RowReader('tk_holds', row).text('id'))!)
+      .filter((hold) => hold.state === 'held' && hold.expiresAtMs <= this.nowMs)
+      .slice(0, limit)
+  }
+
+  addUsage(row: UsageRecord): void {
+    this.#usage.push(row)
+  }
+
+  addEvent(event: NewEvent): void {
+    this.#events.push(event)
+  }
+
+  /** Writes what has changed. A decision that is only a preview ends without it. */
+  flush(): void {
+    const client = this.#client
+    for (const account of this.#counters.values()) {
+      for (const cached of account.values()) if (cached.changed) writeCounter(client, cached)
+    }
+    for (const cached of this.#history.values())
+      if (cached?.changed) writeHistory(client, cached.row)
+    for (const cached of this.#holds.values()) if (cached?.changed) writeHold(client, cached)
+    for (const row of this.#usage) addUsage(client, row)
+    for (const event of this.#events) addEvent(client, event, this.nowMs)
+  }
+
+  #account(accountId: string): Map<string, Cached<Counter>> {
+    let account = this.#counters.get(accountId)
+    if (!account) {
+      const rows = this.#client.all(COUNTERS, accountId).map(counterOf)
+      account = new Map(rows.map((row) => [counterKey(row), { row, stored: true, changed: false }]))
+      this.#counters.set(accountId, account)
+    }
+    return account
+  }
+}
+
+function put<T>(cache: Map<string, Cached<T> | null>, key: string, row: T): void {
+  const cached = cache.get(key)
+  if (cached) {
+    cached.row = row
+    cached.changed = true
+  } else cache.set(key, { row, stored: false, changed: true })
+}
+
+const COUNTERS = 'SELECT * FROM tk_counters WHERE account_id = ?'
+const ADD_COUNTER = `INSERT INTO tk_counters
+  (depth, zone, limit_amount, period_start_ms, posted, held, held_until_ms, source, tenant_id,
+   created_at_ms, account_id, unit, period)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const SET_COUNTER = `UPDATE tk_counters
+  SET depth = ?, zone = ?, limit_amount = ?, period_start_ms = ?, posted = ?, held = ?,
+    held_until_ms = ?, source = ?, tenant_id = ?, created_at_ms = ?
+  WHERE account_id = ? AND unit = ? AND period = ?`
+
+function counterOf(columns: SqliteRow): Counter {
+  const row = new RowReader('tk_counters', columns)
+  return {
+    accountId: row.text('account_id'),
+    depth: row.int('depth'),
+    tenantId: row.text('tenant_id'),
+    unit: row.oneOf('unit', ['usd']),
+    window: row.oneOf('period', ['month', 'lifetime']),
+    zone: row.text('zone'),
+    limit: row.money('limit_amount'),
+    periodStartMs: row.int('period_start_ms'),
+    posted: row.money('posted'),
+    held: row.money('held'),
+    heldUntilMs: row.int('held_until_ms'),
+    source: row.text('source'),
+    createdAtMs: row.int('created_at_ms'),
+  }
+}
+
+function writeCounter(client: SqliteClient, { row, stored }: Cached<Counter>): void {
+  client.run(
+    stored ? SET_COUNTER : ADD_COUNTER,
+    row.depth,
+    row.zone,
+    row.limit,
+    row.periodStartMs,
+    row.posted,
+    row.held,
+    row.heldUntilMs,
+    row.source,
+    row.tenantId,
+    row.createdAtMs,
+    row.accountId,
+    row.unit,
+    row.window,
+  )
+}
+
+const GET_HISTORY = `SELECT * FROM tk_counter_history
+  WHERE account_id = ? AND unit = ? AND period = ? AND period_start_ms = ?`
+const PUT_HISTORY = `INSERT OR REPLACE INTO tk_counter_history
+  (account_id, unit, period, period_start_ms, posted, held) VALUES (?, ?, ?, ?, ?, ?)`
+
+function historyOf(columns: SqliteRow): PeriodHistory {
+  const row = new RowReader('tk_counter_history', columns)
+  return {
+    accountId: row.text('account_id'),
+    unit: row.oneOf('unit', ['usd']),
+    window: row.oneOf('period', ['month', 'lifetime']),
+    periodStartMs: row.int('period_start_ms'),
+    posted: row.money('posted'),
+    held: row.money('held'),
+  }
+}
+
+function writeHistory(client: SqliteClient, row: PeriodHistory): void {
+  const { accountId, unit, window, periodStartMs, posted, held } = row
+  client.run(PUT_HISTORY, accountId, unit, window, periodStartMs, posted, held)
+}
+
+const GET_HOLD = 'SELECT * FROM tk_holds WHERE id = ?'
+const DUE_HOLDS = `SELECT id FROM tk_holds
+  WHERE state = 'held' AND expires_at_ms <= ? ORDER BY expires_at_ms, id LIMIT ?`
+const ADD_HOLD = `INSERT INTO tk_holds
+  (id, tenant_id, accounts, lines, asked_usd, created_at_ms, call,
+   state, held_usd, actual_usd, extend_sequence, expires_at_ms)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const SET_HOLD = `UPDATE tk_holds
+  SET state = ?, held_usd = ?, actual_usd = ?, extend_sequence = ?, expires_at_ms = ? WHERE id = ?`
+
+const isAccounts = listOf<AccountRef>({ id: 'text', depth: 'int' })
+const CALL_FIELDS: (keyof CallIds)[] = ['callId', 'keyId', 'scope', 'provider', 'model', 'priceId']
+const isCall = textFields<CallIds>(CALL_FIELDS, ['callId', 'provider', 'model'])
+
+export function holdOf(columns: SqliteRow): Hold {
+  const row = new RowReader('tk_holds', columns)
+  return {
+    id: row.text('id'),
+    tenantId: row.text('tenant_id'),
+    state: row.oneOf('state', ['held', 'posted', 'voided', 'expired', 'late_posted']),
+    accounts: row.json('accounts', isAccounts),
+    lines: row.json('lines', isLines),
+    amounts: { usd: row.money('held_usd') },
+    asked: { usd: row.money('asked_usd') },
+    actual: { usd: row.money('actual_usd') },
+    extendSequence: row.int('extend_sequence'),
+    createdAtMs: row.int('created_at_ms'),
+    expiresAtMs: row.int('expires_at_ms'),
+    call: row.json('call', isCall),
+  }
+}
+
+function writeHold(client: SqliteClient, { row, stored }: Cached<Hold>): void {
+  const changing = [
+    row.state,
+    row.amounts.usd,
+    row.actual.usd,
+    row.extendSequence,
+    row.expiresAtMs,
+  ] as const
+  if (stored) {
+    client.run(SET_HOLD, ...changing, row.id)
+    return
+  }
+  client.run(
+    ADD_HOLD,
+    row.id,
+    row.tenantId,
+    JSON.stringify(row.accounts),
+    JSON.stringify(row.lines),
+    row.asked.usd,
+    row.createdAtMs,
+    JSON.stringify(row.call, CALL_FIELDS),
+    ...changing,
+  )
+}

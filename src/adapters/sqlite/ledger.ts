@@ -1,0 +1,76 @@
+/**
+ * The ledger in SQLite: the rules of `budgets/ledger.ts` inside one transaction per batch.
+ *
+ * @module
+ */
+import { budgetsOf, checkOwner, setBudget } from '../../budgets/counters.ts'
+import * as rules from '../../budgets/ledger.ts'
+import type { LedgerCommands } from '../../storage/storage.ts'
+import { writeAlso } from './also.ts'
+import type { Connection, ReadTx } from './connection.ts'
+import { RowReader } from './decode.ts'
+import { holdOf, SqliteLedgerRows } from './ledger-rows.ts'
+import { needTenant } from './rows.ts'
+import { findKey } from './tenants-keys.ts'
+
+const REMOVE_COUNTER = `DELETE FROM tk_counters
+  WHERE tenant_id = ? AND account_id = ? AND unit = ? AND period = ?`
+const OWN_ACCOUNTS = 'SELECT DISTINCT account_id FROM tk_counters WHERE tenant_id = ?'
+const OWN_HOLD = 'SELECT * FROM tk_holds WHERE id = ? AND tenant_id = ?'
+
+const rowsOf = ({ client, nowMs }: ReadTx): SqliteLedgerRows => new SqliteLedgerRows(client, nowMs)
+
+export function ledgerCommands(connection: Connection): LedgerCommands {
+  /** Items one after the other, in one transaction. */
+  const each = <I, R>(
+    items: readonly I[],
+    rule: (rows: rules.LedgerRows, item: I) => R,
+  ): Promise<R[]> =>
+    connection.write((tx) => {
+      const rows = rowsOf(tx)
+      const results = items.map((item) => rule(rows, item))
+      rows.flush()
+      return results
+    })
+  return {
+    setBudget: (budget, also) =>
+      connection.write((tx) => {
+        needTenant(tx.client, budget.tenantId)
+        checkOwner(budget, (keyId) => findKey(tx.client, keyId)?.tenantId ?? null)
+        const rows = rowsOf(tx)
+        const counter = setBudget(rows, budget)
+        rows.flush()
+        writeAlso(tx, also)
+        return counter
+      }),
+    removeBudget: ({ tenantId, account, unit, window }, also) =>
+      connection.write((tx) => {
+        if (tx.client.run(REMOVE_COUNTER, tenantId, account.id, unit, window) === 0) return false
+        writeAlso(tx, also)
+        return true
+      }),
+    budgets: (tenantId) =>
+      connection.snapshot((tx) => {
+        const own = tx.client.all(OWN_ACCOUNTS, tenantId)
+        const ids = own.map((row) => new RowReader('tk_counters', row).text('account_id'))
+        return budgetsOf(rowsOf(tx), ids)
+      }),
+    reserve: (items) => each(items, rules.reserve),
+    preview: (item) => connection.snapshot((tx) => rules.preview(rowsOf(tx), item)),
+    extend: (items) => each(items, rules.extend),
+    settle: (items) => each(items, rules.settle),
+    void: (items) => each(items, rules.voidHold),
+    sweep: (limit) =>
+      connection.write((tx) => {
+        const rows = rowsOf(tx)
+        const expired = rules.sweep(rows, limit)
+        rows.flush()
+        return expired
+      }),
+    hold: ({ tenantId, holdId }) =>
+      connection.read(({ client }) => {
+        const row = client.get(OWN_HOLD, holdId, tenantId)
+        return row && holdOf(row)
+      }),
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Tenants and platform keys in SQLite.
+ *
+ * @module
+ */
+import { TenantKeysError } from '../../kernel/errors.ts'
+import type { KeyRecord, TenantRecord } from '../../storage/records.ts'
+import type { KeyCommands, TenantCommands } from '../../storage/storage.ts'
+import { writeAlso } from './also.ts'
+import type { SqliteClient } from './client.ts'
+import type { Connection } from './connection.ts'
+import { findTenant, keyOf, needTenant, pageOf, tenantOf } from './rows.ts'
+
+const ADD_TENANT = `INSERT INTO tk_tenants
+  (id, parent_id, path, credentials, created_at_ms) VALUES (?, ?, ?, ?, ?)`
+const LIST_TENANTS = 'SELECT * FROM tk_tenants WHERE id > ? ORDER BY id LIMIT ?'
+const LIST_CHILDREN = 'SELECT * FROM tk_tenants WHERE parent_id = ? AND id > ? ORDER BY id LIMIT ?'
+
+export function tenantCommands(connection: Connection): TenantCommands {
+  return {
+    create: ({ id, parentId, credentials }, also) =>
+      connection.write((tx) => {
+        const { client, nowMs } = tx
+        if (findTenant(client, id)) throw new TenantKeysError('TK_TENANT_EXISTS', { tenantId: id })
+        const above = parentId === null ? [] : needTenant(client, parentId).path
+        const tenant: TenantRecord = {
+          id,
+          parentId,
+          path: [...above, id],
+          credentials,
+          createdAtMs: nowMs,
+        }
+        client.run(ADD_TENANT, id, parentId, JSON.stringify(tenant.path), credentials, nowMs)
+        tx.raiseEpoch()
+        writeAlso(tx, also)
+        return tenant
+      }),
+    get: (tenantId) => connection.read(({ client }) => findTenant(client, tenantId)),
+    list: ({ parentId, after, limit }) =>
+      connection.read(({ client }) => {
+        const rows =
+          parentId === null
+            ? client.all(LIST_TENANTS, after ?? '', limit + 1)
+            : client.all(LIST_CHILDREN, parentId, after ?? '', limit + 1)
+        return pageOf(rows, tenantOf, (tenant) => tenant.id, limit)
+      }),
+  }
+}
+
+const ADD_KEY = `INSERT INTO tenant_api_keys
+  (tenant_id, key_id, name, brand, environment, scopes, state, expires_at_ms, created_at_ms,
+   updated_at_ms, last4, secret_version, hash, pepper_id)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const FIND_KEY = 'SELECT * FROM tenant_api_keys WHERE key_id = ?'
+const GET_KEY = 'SELECT * FROM tenant_api_keys WHERE tenant_id = ? AND key_id = ?'
+const LIST_KEYS = `SELECT * FROM tenant_api_keys
+  WHERE tenant_id = ? AND key_id > ? ORDER BY key_id LIMIT ?`
+const SET_STATE = `UPDATE tenant_api_keys
+  SET state = ?, updated_at_ms = ? WHERE tenant_id = ? AND key_id = ?`
+
+/** By its id alone, whosever it is. */
+export function findKey(client: SqliteClient, keyId: string): KeyRecord | null {
+  const row = client.get(FIND_KEY, keyId)
+  return row && keyOf(row)
+}
+
+function getKey(client: SqliteClient, tenantId: string, keyId: string): KeyRecord | null {
+  const row = client.get(GET_KEY, tenantId, keyId)
+  return row && keyOf(row)
+}
+
+export function keyCommands(connection: Connection): KeyCommands {
+  return {
+    create: (given, also) =>
+      connection.write((tx) => {
+        needTenant(tx.client, given.tenantId)
+        if (findKey(tx.client, given.keyId)) {
+          throw new TenantKeysError('TK_STORE_CONFLICT', { reason: 'the key id is taken' })
+        }
+        const key: KeyRecord = {
+          ...given,
+          scopes: [...given.scopes],
+          hash: Uint8Array.from(given.hash),
+          state: 'active',
+          secretVersion: 1,
+          createdAtMs: tx.nowMs,
+          updatedAtMs: tx.nowMs,
+        }
+        insertKey(tx.client, key)
+        tx.raiseEpoch()
+        writeAlso(tx, also)
+        return key
+      }),
+    find: async (keyId) => {
+      const { keepClock, ...lookup } = await connection.read(
+        ({ client, nowMs, epoch, clockMs }) => {
+          const key = findKey(client, keyId)
+          const found = key && { key, tenant: needTenant(client, key.tenantId) }
+          const endMs = key?.expiresAtMs ?? Number.POSITIVE_INFINITY
+          return { epoch, nowMs, found, keepClock: endMs <= nowMs && endMs > clockMs }
+        },
+      )
+      // Once seen as expired it stays so, also for a process that starts later with a clock that
+      // has stepped back (T-K8).
+      if (keepClock) await connection.write((tx) => tx.keepClock())
+      return lookup
+    },
+    get: ({ tenantId, keyId }) => connection.read(({ client }) => getKey(client, tenantId, keyId)),
+    list: ({ tenantId, after, limit }) =>
+      connection.read(({ client }) => {
+        const rows = client.all(LIST_KEYS, tenantId, after ?? '', limit + 1)
+        return pageOf(rows, keyOf, (key) => key.keyId, limit)
+      }),
+    setState: ({ tenantId, keyId, state }, also) =>
+      connection.write((tx) => {
+        const key = getKey(tx.client, tenantId, keyId)
+        if (!key || key.state === state) return key
+        if (key.state === 'revoked') throw new TenantKeysError('TK_KEY_REVOKED', { keyId })
+        tx.client.run(SET_STATE, state, tx.nowMs, tenantId, keyId)
+        tx.raiseEpoch()
+        writeAlso(tx, also)
+        return { ...key, state, updatedAtMs: tx.nowMs }
+      }),
+  }
+}
+
+function insertKey(client: SqliteClient, key: KeyRecord): void {
+  client.run(
+    ADD_KEY,
+    key.tenantId,
+    key.keyId,
+    key.name,
+    key.brand,
+    key.environment,
+    JSON.stringify(key.scopes),
+    key.state,
+    key.expiresAtMs,
+    key.createdAtMs,
+    key.updatedAtMs,
+    key.last4,
+    key.secretVersion,
+    key.hash,
+    key.pepperId,
+  )
+}

@@ -1,0 +1,119 @@
+/**
+ * Usage rows: one per settled hold, with the lines it was charged on.
+ *
+ * @module
+ */
+import type { HoldLine, UsageRecord } from '../../storage/ledger-records.ts'
+import type { SqliteClient, SqliteRow } from './client.ts'
+import { listOf, RowReader } from './decode.ts'
+
+export const isLines = listOf<HoldLine>({
+  accountId: 'text',
+  unit: 'text',
+  window: 'text',
+  periodStartMs: 'int',
+})
+
+const COLUMNS = [
+  'tenant_id',
+  'id',
+  'call_id',
+  'key_id',
+  'scope',
+  'provider',
+  'model',
+  'served_model',
+  'price_id',
+  'outcome',
+  'quality',
+  'http_status',
+  'input_tokens',
+  'cache_read_tokens',
+  'cache_write_tokens',
+  'input_audio_tokens',
+  'output_tokens',
+  'reasoning_tokens',
+  'output_audio_tokens',
+  'cost_nano_usd',
+  'overage_nano_usd',
+  'paid_by',
+  'secret_id',
+  'secret_version',
+  'state',
+  'lines',
+  'started_at_ms',
+  'settled_at_ms',
+]
+const ADD = `INSERT INTO api_key_usage_logs (${COLUMNS.join(', ')})
+  VALUES (${COLUMNS.map(() => '?').join(', ')})`
+
+export function addUsage(client: SqliteClient, usage: UsageRecord): void {
+  const { tokens } = usage
+  client.run(
+    ADD,
+    usage.tenantId,
+    usage.id,
+    usage.callId,
+    usage.keyId,
+    usage.scope,
+    usage.provider,
+    usage.model,
+    usage.servedModel,
+    usage.priceId,
+    usage.outcome,
+    usage.quality,
+    usage.httpStatus,
+    tokens.input,
+    tokens.cacheRead,
+    tokens.cacheWrite,
+    tokens.inputAudio,
+    tokens.output,
+    tokens.reasoning,
+    tokens.outputAudio,
+    usage.costNanoUsd,
+    usage.overageNanoUsd,
+    usage.paidBy,
+    usage.secretId,
+    usage.secretVersion,
+    usage.state,
+    JSON.stringify(usage.lines),
+    usage.startedAtMs,
+    usage.settledAtMs,
+  )
+}
+
+export function usageOf(columns: SqliteRow): UsageRecord {
+  const row = new RowReader('api_key_usage_logs', columns)
+  return {
+    id: row.text('id'),
+    tenantId: row.text('tenant_id'),
+    callId: row.text('call_id'),
+    keyId: row.textOrNull('key_id'),
+    scope: row.textOrNull('scope'),
+    provider: row.text('provider'),
+    model: row.text('model'),
+    servedModel: row.textOrNull('served_model'),
+    priceId: row.textOrNull('price_id'),
+    outcome: row.oneOf('outcome', ['completed', 'aborted', 'broken', 'unreadable']),
+    quality: row.oneOf('quality', ['measured', 'estimated', 'unknown']),
+    httpStatus: row.intOrNull('http_status'),
+    tokens: {
+      input: row.int('input_tokens'),
+      cacheRead: row.intOrNull('cache_read_tokens'),
+      cacheWrite: row.intOrNull('cache_write_tokens'),
+      inputAudio: row.intOrNull('input_audio_tokens'),
+      output: row.int('output_tokens'),
+      reasoning: row.intOrNull('reasoning_tokens'),
+      outputAudio: row.intOrNull('output_audio_tokens'),
+    },
+    costNanoUsd: row.money('cost_nano_usd'),
+    overageNanoUsd: row.money('overage_nano_usd'),
+    paidBy: row.oneOf('paid_by', ['tenant', 'platform']),
+    secretId: row.textOrNull('secret_id'),
+    secretVersion: row.intOrNull('secret_version'),
+    state: row.oneOf('state', ['posted', 'late_posted']),
+    lines: row.json('lines', isLines),
+    startedAtMs: row.int('started_at_ms'),
+    settledAtMs: row.int('settled_at_ms'),
+  }
+}
