@@ -60,8 +60,15 @@ export interface RequestReading {
   readonly body: string
   /** True when we asked for a usage chunk that the caller did not, so it must stay hidden. */
   readonly hidesUsageChunk: boolean
-  /** No call with this body can use more tokens than these. */
-  readonly bound: { readonly input: number; readonly output: number }
+  /** No call with this body can use more tokens than these; audio only where it says so. */
+  readonly bound: {
+    readonly input: number
+    readonly output: number
+    /** True when part of the input may be audio, which costs a multiple of text; default false. */
+    readonly inputAudio?: boolean
+    /** The same of the output. */
+    readonly outputAudio?: boolean
+  }
   /** What the input comes to at least, when nobody reports it (aborts): an estimate in tokens. */
   readonly inputEstimate: number
 }
@@ -76,7 +83,10 @@ export interface ResponseUsage {
 /** Follows one event stream, event by event. */
 export interface StreamReader {
   /** @returns what the event is: the end of the stream, the hidden usage chunk, or anything else. */
-  push(event: { readonly event: string | undefined; readonly data: string }): 'data' | 'usage-only' | 'end'
+  push(event: {
+    readonly event: string | undefined
+    readonly data: string
+  }): 'data' | 'usage-only' | 'end'
   /** Last usage reported; `null` when none was yet. */
   usage(): ResponseUsage | null
   /** Output tokens delivered so far, estimated from the text; never below the number of deltas. */

@@ -1,0 +1,14 @@
+/**
+ * A parsed JSON value, looked at without trust.
+ *
+ * @module
+ */
+
+export type JsonObject = Readonly<Record<string, unknown>>
+
+/** `null` for everything that is no JSON object, arrays included. */
+export function asObject(value: unknown): JsonObject | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as JsonObject)
+    : null
+}
