@@ -49,19 +49,19 @@ export function budgetsOf(rows: LedgerRows, accountIds: Iterable<string>): LineS
 }
 
 /**
- * A tenant sets budgets on its own account and on its own keys; anything else is as if it did not
- * exist (ST-3).
+ * A tenant sets budgets on its own account and on its own keys. A key of another tenant is refused
+ * like one that never existed (ST-3).
  *
  * @param tenantOfKey - `null` when there is no such key.
- * @throws TenantKeysError TK_TENANT_NOT_FOUND, TK_KEY_NOT_FOUND
+ * @throws TenantKeysError TK_INPUT_INVALID
  */
 export function checkOwner(
   { tenantId, account }: BudgetKey,
   tenantOfKey: (keyId: string) => string | null,
 ): void {
   if (account.id === `tenant:${tenantId}`) return
-  if (!account.id.startsWith('key:')) throw new TenantKeysError('TK_TENANT_NOT_FOUND')
-  if (tenantOfKey(account.id.slice(4)) !== tenantId) throw new TenantKeysError('TK_KEY_NOT_FOUND')
+  if (account.id.startsWith('key:') && tenantOfKey(account.id.slice(4)) === tenantId) return
+  throw invalid('account', 'this tenant has no such account')
 }
 
 const invalid = (field: string, reason: string): TenantKeysError =>

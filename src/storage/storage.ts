@@ -186,8 +186,8 @@ export interface NewBudget extends BudgetKey {
 
 export interface LedgerCommands {
   /** Creates a counter at zero, or changes the limit of the one that is there and keeps its sums.
-   * @throws TK_TENANT_NOT_FOUND; TK_KEY_NOT_FOUND when the account is that of a key which the tenant
-   *   does not have; TK_INPUT_INVALID when the zone of an existing one would change. */
+   * @throws TK_TENANT_NOT_FOUND; TK_INPUT_INVALID when the account is neither the tenant's own nor
+   *   that of a key of its, or when the zone of an existing one would change. */
   setBudget(budget: NewBudget, also: Also): Promise<Counter>
   /** @returns false when there was none. Holds in flight settle without it. */
   removeBudget(budget: BudgetKey, also: Also): Promise<boolean>

@@ -4,17 +4,33 @@
  *
  * @module
  */
+import * as z from 'zod'
+import { systemWallClock, type WallClock } from '../../kernel/clock.ts'
+import { parse } from '../../kernel/validate.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { ledgerCommands } from './ledger.ts'
 import { dekCommands, secretCommands } from './secrets.ts'
-import { type MemoryOptions, MemoryState } from './state.ts'
+import { MemoryState } from './state.ts'
 import { keyCommands, tenantCommands } from './tenants-keys.ts'
 import { auditCommands, outboxCommands, usageCommands } from './usage.ts'
 
-export type { MemoryOptions } from './state.ts'
+export interface MemoryOptions {
+  /** Where the store takes its time from; for tests. Default: the system's clock. */
+  readonly clock?: WallClock | undefined
+}
 
+const optionsSchema = z.strictObject({
+  clock: z
+    .custom<WallClock>(
+      (value) => typeof (value as Partial<WallClock> | null)?.nowMs === 'function',
+      'expected a clock with nowMs()',
+    )
+    .default(systemWallClock),
+})
+
+/** @throws TenantKeysError TK_CONFIG_INVALID naming the option. */
 export function memory(options: MemoryOptions = {}): Storage {
-  const state = new MemoryState(options)
+  const state = new MemoryState(parse(optionsSchema, options, 'options', 'TK_CONFIG_INVALID').clock)
   return {
     contractVersion: 1,
     capabilities: { name: 'memory', durable: false, multiProcess: false, multiHost: false },

@@ -5,7 +5,7 @@
  * @module
  */
 import { chainAudit, NO_TENANT } from '../../audit/chain.ts'
-import { systemWallClock, type WallClock } from '../../kernel/clock.ts'
+import type { WallClock } from '../../kernel/clock.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import { uuidv7 } from '../../kernel/ids.ts'
 import type { Also, NewEvent } from '../../storage/also.ts'
@@ -21,15 +21,10 @@ import type {
 import type { EpochReading, Page, PageQuery } from '../../storage/storage.ts'
 import { copy, keyOf, Table, type Undo } from './table.ts'
 
-export interface MemoryOptions {
-  /** Where the store takes its time from; for tests. Default: the system's clock. */
-  readonly clock?: WallClock
-}
-
 /** An event with its lease; free when `leasedUntilMs` is not in the future. */
 export interface OutboxRow {
   readonly event: OutboxRecord
-  readonly leaseId: string
+  readonly leaseId: string | null
   readonly leasedUntilMs: number
 }
 
@@ -57,8 +52,8 @@ export class MemoryState {
   /** The newest row of each root's chain. */
   readonly auditHeads: Table<AuditRecord> = new Table(this.#undo)
 
-  constructor(options: MemoryOptions) {
-    this.#clock = options.clock ?? systemWallClock
+  constructor(clock: WallClock) {
+    this.#clock = clock
   }
 
   /**
@@ -128,7 +123,7 @@ export class MemoryState {
   addEvent({ id, kind, tenantId, payload }: NewEvent, nowMs: number): void {
     if (this.outbox.get(id)) return
     const event = { id, kind, tenantId, atMs: nowMs, payload: JSON.stringify(payload), attempts: 0 }
-    this.outbox.set(id, { event, leaseId: '', leasedUntilMs: 0 })
+    this.outbox.set(id, { event, leaseId: null, leasedUntilMs: 0 })
   }
 }
 

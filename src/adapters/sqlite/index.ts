@@ -74,7 +74,7 @@ const optionsSchema = z
  * @throws TenantKeysError TK_CONFIG_INVALID naming the option.
  */
 export function sqlite(options: SqliteOptions): Storage {
-  const { file, database, ...rest } = parse(optionsSchema, options, '', 'TK_CONFIG_INVALID')
+  const { file, database, ...rest } = parse(optionsSchema, options, 'options', 'TK_CONFIG_INVALID')
   const source = database ? { database } : { file: file! }
   const connection = new Connection({ source, ...rest })
   const kept = file !== ':memory:'
