@@ -4,7 +4,7 @@
  * @module
  */
 import { posix } from 'node:path'
-import { type ImportedModule, importsOf, packageOf } from './imports.ts'
+import { COMPUTED, type ImportedModule, importsOf, packageOf } from './imports.ts'
 
 /** Port and type files: all that one capability or adapter may see of another capability. */
 const PORTS = [
@@ -111,6 +111,11 @@ function outside(file: string, { specifier, kind, namespace }: ImportedModule): 
   if (specifier.startsWith('node:')) {
     const ok = room.startsWith('adapters/') || room === 'testing/' || room === 'cli/'
     return ok ? null : 'builtins only in adapters, testing and cli'
+  }
+  if (specifier === COMPUTED) {
+    return DRIVERS[room] === undefined
+      ? 'a computed name is for the drivers of an adapter only'
+      : null
   }
   const name = packageOf(specifier)
   if (DRIVERS[room]?.includes(name)) return kind === 'dynamic' ? null : 'a driver is loaded on use'

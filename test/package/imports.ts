@@ -49,13 +49,11 @@ const isLoader = (callee: ts.Expression): boolean =>
   callee.kind === ts.SyntaxKind.ImportKeyword ||
   (ts.isIdentifier(callee) && callee.text === 'require')
 
-/** A specifier that is computed cannot be judged here; the reach of the built entries is. */
-function named(
-  node: ts.Node,
-  kind: ImportedModule['kind'],
-  namespace = false,
-): ImportedModule | null {
-  return ts.isStringLiteralLike(node) ? { specifier: node.text, kind, namespace } : null
+/** Stands for a specifier that is not written down, as in `import(name)`. */
+export const COMPUTED = '(computed)'
+
+function named(node: ts.Node, kind: ImportedModule['kind'], namespace = false): ImportedModule {
+  return { specifier: ts.isStringLiteralLike(node) ? node.text : COMPUTED, kind, namespace }
 }
 
 /** `@scope/name/path` and `name/path` without their path; builtins stay as they are. */
