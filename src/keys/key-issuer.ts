@@ -10,8 +10,9 @@
  *
  * @module
  */
-import type { Page, PageQuery } from '../storage/storage.ts'
+
 import type { KeyRecord, TenantRecord } from '../storage/records.ts'
+import type { Page, PageQuery } from '../storage/storage.ts'
 
 /** What may be shown of a key: everything but its hash. */
 export type KeyInfo = Omit<KeyRecord, 'hash' | 'pepperId'>
@@ -64,4 +65,10 @@ export interface KeyIssuer {
   enable(ref: KeyRef): Promise<KeyInfo>
   /** Terminal; again is no error. @throws TK_KEY_NOT_FOUND. */
   revoke(ref: KeyRef): Promise<KeyInfo>
+}
+
+/** The public view of a row. */
+export function keyInfo({ hash: _hash, pepperId: _pepperId, ...info }: KeyRecord): KeyInfo {
+  Object.freeze(info.scopes)
+  return Object.freeze(info)
 }

@@ -1,0 +1,79 @@
+/**
+ * What is stored of a platform key: HMAC-SHA-256 under a pepper that the database does not have.
+ * Who reads the table can neither use a row nor test a guess against it, and who writes it cannot
+ * make a row that some key opens (T-K1, T-K2).
+ *
+ * The message is `label, tenantId, keyId, secret`, each as a netstring (its length in bytes as
+ * decimal digits, `:`, the bytes, `,`), so that no two tuples share one message and a hash copied to
+ * another tenant's or key's row proves nothing.
+ *
+ * @module
+ */
+import { primitives } from '../kernel/crypto/primitives.ts'
+import { utf8, utf8Length } from '../kernel/encoding.ts'
+import { TenantKeysError } from '../kernel/errors.ts'
+import { ID_PATTERN } from '../kernel/ids.ts'
+import { type KeyMaterial, readKeyMaterial } from '../kernel/key-material.ts'
+
+export interface KeySecret {
+  readonly tenantId: string
+  readonly keyId: string
+  readonly secret: string
+}
+
+export interface PepperOptions {
+  /** 1 to 64 of `A-Z a-z 0-9 _ -`; stored with every hash. */
+  readonly id: string
+  /** 32 random bytes; see {@link KeyMaterial}. */
+  readonly key: KeyMaterial
+}
+
+const LABEL = netstring('tenantkeys/platform-key/v1')
+
+function netstring(text: string): string {
+  return `${utf8Length(text)}:${text},`
+}
+
+/** @param pepper - 32 bytes. @returns 32 bytes. */
+export function hashKey(input: KeySecret & { readonly pepper: Uint8Array }): Uint8Array {
+  const { pepper, tenantId, keyId, secret } = input
+  const message = LABEL + netstring(tenantId) + netstring(keyId) + netstring(secret)
+  return primitives.hmacSha256(pepper, utf8(message))
+}
+
+/** The peppers in use. New keys are hashed under the first; the others only verify. */
+export class PepperRing {
+  readonly currentId: string
+  readonly #peppers: ReadonlyMap<string, Uint8Array>
+
+  /** @throws TenantKeysError TK_CONFIG_INVALID, naming for example `peppers[0].key`. */
+  constructor(peppers: readonly PepperOptions[]) {
+    if (!Array.isArray(peppers) || peppers.length === 0) {
+      throw invalid('peppers', 'at least one pepper is needed')
+    }
+    const ring = new Map<string, Uint8Array>()
+    peppers.forEach((pepper: PepperOptions | null, i) => {
+      const id: unknown = pepper?.id
+      if (typeof id !== 'string' || !ID_PATTERN.test(id)) {
+        throw invalid(`peppers[${i}].id`, 'it must be 1 to 64 of A-Z, a-z, 0-9, _ and -')
+      }
+      if (ring.has(id)) throw invalid(`peppers[${i}].id`, 'an earlier pepper has the same id')
+      ring.set(id, readKeyMaterial(pepper?.key, `peppers[${i}].key`))
+    })
+    this.#peppers = ring
+    this.currentId = ring.keys().next().value as string
+  }
+
+  /** @throws TenantKeysError TK_PEPPER_UNKNOWN */
+  hash(secret: KeySecret, pepperId: string): Uint8Array {
+    const pepper = this.#peppers.get(pepperId)
+    if (pepper === undefined) {
+      throw new TenantKeysError('TK_PEPPER_UNKNOWN', { pepperId, keyId: secret.keyId })
+    }
+    return hashKey({ pepper, ...secret })
+  }
+}
+
+function invalid(field: string, reason: string): TenantKeysError {
+  return new TenantKeysError('TK_CONFIG_INVALID', { field, reason })
+}
