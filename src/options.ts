@@ -9,7 +9,7 @@ import { TenantKeysError } from './kernel/errors.ts'
 import type { Logger, RuntimeEvent } from './kernel/events.ts'
 import { Secret } from './kernel/secret.ts'
 import { parse } from './kernel/validate.ts'
-import type { PepperInput } from './keys/key-hash.ts'
+import type { PepperOptions } from './keys/key-hash.ts'
 import { brandSchema } from './keys/keys-api.ts'
 import { isZone } from './budgets/windows.ts'
 import type { ScopePolicy } from './policy/scope-policy.ts'
@@ -25,7 +25,7 @@ export interface TenantKeysOptions {
   /** Who holds the key-encryption keys: `localKeyWrapper([{ id, key }])`. */
   readonly keyWrapper: KeyWrapper
   /** Secrets under which platform keys are hashed, 32 bytes each in base64; the first hashes new keys. */
-  readonly peppers: readonly PepperInput[]
+  readonly peppers: readonly PepperOptions[]
   /** What each scope allows: `definePolicy({ scopes })`. */
   readonly policy: ScopePolicy
   /** Prices of the host's own; they win over the bundled table. */
@@ -100,24 +100,29 @@ const schema = z.strictObject({
   clock: object('a clock').optional(),
 })
 
+type Defaulted =
+  | 'brand'
+  | 'environment'
+  | 'zone'
+  | 'migrate'
+  | 'holdTtlMs'
+  | 'settle'
+  | 'settleWaitMs'
+  | 'maxStaleMs'
+
 /** Options with every default filled in. */
-export type ReadOptions = TenantKeysOptions &
-  Required<
-    Pick<
-      TenantKeysOptions,
-      'brand' | 'environment' | 'zone' | 'migrate' | 'holdTtlMs' | 'settle' | 'settleWaitMs' | 'maxStaleMs'
-    >
-  > & {
-    readonly settings: ReadonlyMap<string, ProviderSetting>
-    readonly allowedOrigins: ReadonlySet<string>
-  }
+export type ReadOptions = Omit<TenantKeysOptions, Defaulted> & {
+  readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
+} & {
+  readonly settings: ReadonlyMap<string, ProviderSetting>
+  readonly allowedOrigins: ReadonlySet<string>
+}
 
 /** @throws TenantKeysError TK_CONFIG_INVALID naming the option */
 export function readOptions(options: TenantKeysOptions): ReadOptions {
   const read = parse(schema, options, 'options', 'TK_CONFIG_INVALID')
   return {
     ...options,
-    ...(read as Omit<typeof read, keyof TenantKeysOptions>),
     brand: read.brand,
     environment: read.environment,
     zone: read.zone,

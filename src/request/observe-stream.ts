@@ -62,7 +62,7 @@ function streamWatcher(
       if (kind === 'end') ended = true
       if (kind !== 'usage-only') rewriter?.event(event)
     },
-    onComment: (comment) => rewriter?.line(`:${comment}\n`),
+    onComment: (comment) => rewriter?.line(`: ${comment}\n`),
     onRetry: (ms) => rewriter?.line(`retry: ${ms}\n`),
   })
   return {

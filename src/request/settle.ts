@@ -41,11 +41,11 @@ export function createSettler(parts: CorridorParts, plan: CallPlan): Settler {
   return {
     receipt,
     settle: (end) => {
-      finished ??= waitWithin(parts, plan, post(parts, plan, end)).then(publish)
+      finished ??= conclude(parts, plan, post(parts, plan, end), publish)
       return finished
     },
     void: (httpStatus) => {
-      finished ??= waitWithin(parts, plan, release(parts, plan, httpStatus ?? null)).then(publish)
+      finished ??= conclude(parts, plan, release(parts, plan, httpStatus ?? null), publish)
       return finished
     },
   }
@@ -116,8 +116,14 @@ const isPassing = (error: unknown): boolean => TenantKeysError.isInstance(error)
 const asError = (error: unknown): Error =>
   TenantKeysError.isInstance(error) ? error : new TenantKeysError('TK_INTERNAL', {}, { cause: error })
 
-/** Waits for the store as long as a caller may be kept waiting, then lets the work go on alone. */
-async function waitWithin(parts: CorridorParts, plan: CallPlan, attempt: Attempt): Promise<Receipt> {
+/** Waits for the store as long as a caller may be kept waiting, then lets the work go on alone. With
+ * `settle: 'background'` nobody waits, and the receipt is published when the store has answered. */
+async function conclude(
+  parts: CorridorParts,
+  plan: CallPlan,
+  attempt: Attempt,
+  publish: (receipt: Receipt) => void,
+): Promise<void> {
   const where = { tenantId: plan.tenant.id, holdId: plan.attemptId }
   const finished = attempt.done.catch((error: unknown) => {
     const cause = error instanceof AbortError ? error.originalError : error
@@ -125,9 +131,10 @@ async function waitWithin(parts: CorridorParts, plan: CallPlan, attempt: Attempt
     parts.reporter.emit({ kind: 'settle.failed', code, ...where })
     return attempt.unconfirmed
   })
-  parts.pending.add(finished)
-  void finished.then(() => parts.pending.delete(finished))
-  if (parts.settle === 'background') return finished
+  const tracked = parts.settle === 'background' ? finished.then(publish) : finished
+  parts.pending.add(tracked)
+  void tracked.then(() => parts.pending.delete(tracked))
+  if (parts.settle === 'background') return
 
   let timer: ReturnType<typeof setTimeout> | undefined
   const tooLong = new Promise<Receipt>((resolve) => {
@@ -136,9 +143,8 @@ async function waitWithin(parts: CorridorParts, plan: CallPlan, attempt: Attempt
       resolve(attempt.unconfirmed)
     }, parts.settleWaitMs)
   })
-  const receipt = await Promise.race([finished, tooLong])
+  publish(await Promise.race([finished, tooLong]))
   clearTimeout(timer)
-  return receipt
 }
 
 function reportOverage(parts: CorridorParts, plan: CallPlan, result: SettleResult & { ok: true }): void {

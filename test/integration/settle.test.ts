@@ -3,7 +3,7 @@ import { memory } from '../../src/adapters/memory/index.ts'
 import { TenantKeysError } from '../../src/kernel/errors.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { acmeBudget, type Installation, install } from '../support/installation.ts'
-import { chat, type ProviderServer, startProvider, USAGE_COST_NANO } from '../support/provider-server.ts'
+import { chat, chunkOf, openStream, type ProviderServer, startProvider, USAGE_COST_NANO, usageChunk } from '../support/provider-server.ts'
 
 const ASK = { model: 'gpt-4o-mini', messages: [{ role: 'user' as const, content: 'Hello' }] }
 
@@ -62,14 +62,34 @@ describe('durable before delivered', () => {
 
   test('the last chunk of a stream waits, the ones before do not', async () => {
     const held = gate()
-    const { client } = await open({ storage: withSettle(() => held.opened), settleWaitMs: 60_000 })
-    const stream = await client().chat.completions.create({ ...ASK, stream: true })
-    let words = 0
-    for await (const chunk of stream) {
-      if (chunk.choices[0]?.delta.content) words++
-      if (words === 5) held.open()
+    const wordsSeen = gate()
+    const order: string[] = []
+    server.answer = async ({ body }, response) => {
+      const out = openStream(response)
+      await out.send(chunkOf(body.model, { content: 'word' }))
+      await wordsSeen.opened
+      await out.send(usageChunk(body.model))
+      await out.send('[DONE]')
+      out.end()
     }
-    expect(words).toBe(5)
+    const storage = withSettle(async () => {
+      order.push('settle begins')
+      await held.opened
+    })
+    const { client } = await open({ storage, settleWaitMs: 60_000 })
+    const stream = await client().chat.completions.create({ ...ASK, stream: true })
+    const reading = (async () => {
+      for await (const chunk of stream) {
+        order.push(chunk.choices[0]?.delta.content ?? '')
+        wordsSeen.open()
+      }
+      order.push('ended')
+    })()
+    while (order.length < 2) await new Promise((resolve) => setImmediate(resolve))
+    expect(order).toEqual(['word', 'settle begins'])
+    held.open()
+    await reading
+    expect(order.at(-1)).toBe('ended')
   })
 
   test('settle: background delivers at once, and flush waits for the rest', async () => {
