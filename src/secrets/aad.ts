@@ -7,6 +7,7 @@
  */
 import { utf8, utf8Length } from '../kernel/encoding.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
+import { ID_PATTERN } from '../kernel/ids.ts'
 
 /**
  * Where a sealed secret belongs. It opens only when all six fields are given again as they were.
@@ -40,12 +41,21 @@ export interface EnvelopeHeader {
 }
 
 const LABEL = utf8('tenantkeys envelope')
+const CONTEXT_FIELDS: ReadonlySet<string> = new Set<keyof EnvelopeContext>([
+  'tenantId',
+  'purpose',
+  'provider',
+  'origin',
+  'secretId',
+  'version',
+])
 const MAX_TEXT_BYTES = 1024
 /** Format, suite, flags, five lengths, origin mark, version, dek id, salt, nonce. */
 const FIXED_BYTES = LABEL.length + 1 + 2 + 1 + 5 * 2 + 1 + 8 + 16 + 32 + 12
 
 /** @throws TenantKeysError TK_INPUT_INVALID naming the field. */
 export function encodeContext(context: EnvelopeContext, header: EnvelopeHeader): Uint8Array {
+  checkFields(context, CONTEXT_FIELDS, 'context')
   const { tenantId, purpose, provider, secretId, version } = context
   const origin = context.origin === null ? '' : context.origin
   const textBytes =
@@ -74,6 +84,20 @@ export function encodeContext(context: EnvelopeContext, header: EnvelopeHeader):
   out.set(header.salt, at + 16)
   out.set(header.nonce, at + 48)
   return out
+}
+
+/**
+ * An object with no fields but these: one that is misspelt must not count as left out.
+ *
+ * @param path - of the object; empty for the argument itself.
+ */
+export function checkFields(value: object, fields: ReadonlySet<string>, path: string): void {
+  if (typeof value !== 'object' || value === null) refuse(path || '(argument)', 'must be an object')
+  for (const name of Object.keys(value)) {
+    if (fields.has(name)) continue
+    const known = ID_PATTERN.test(name) ? name : '?'
+    refuse(path === '' ? known : `${path}.${known}`, 'this field is not known')
+  }
 }
 
 /** @returns the length in UTF-8 bytes. */

@@ -18,7 +18,7 @@ import { GCM_KEY_BYTES, GCM_NONCE_BYTES } from '../kernel/crypto/profile.ts'
 import { concat, fromBase64Url, toBase64Url, utf8 } from '../kernel/encoding.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidFromBytes, uuidToBytes } from '../kernel/ids.ts'
-import { type EnvelopeContext, type EnvelopeHeader, encodeContext } from './aad.ts'
+import { checkFields, type EnvelopeContext, type EnvelopeHeader, encodeContext } from './aad.ts'
 
 export type { EnvelopeContext } from './aad.ts'
 
@@ -46,6 +46,14 @@ const CIPHERTEXT_AT = LENGTH_AT + 4
 
 const INFO = concat(utf8('tenantkeys envelope key'), Uint8Array.of(SUITE >> 8, SUITE))
 const TEXT_PREFIX = 'enc:tk:v1:'
+
+const SEAL_FIELDS: ReadonlySet<string> = new Set<keyof SealInput>([
+  'plaintext',
+  'dek',
+  'dekId',
+  'context',
+])
+const OPEN_FIELDS: ReadonlySet<string> = new Set<keyof OpenInput>(['envelope', 'dek', 'context'])
 
 export interface SealInput {
   /** 0 to 65,536 bytes. Not kept and not erased. */
@@ -78,9 +86,11 @@ export function seal(input: SealInput): Uint8Array {
 
 /** With salt and nonce given: only the frozen vectors may. The same pair twice reveals plaintexts. */
 export function sealWith(
-  { plaintext, dek, dekId, context }: SealInput,
+  input: SealInput,
   { salt, nonce }: Pick<EnvelopeHeader, 'salt' | 'nonce'>,
 ): Uint8Array {
+  checkFields(input, SEAL_FIELDS, '')
+  const { plaintext, dek, dekId, context } = input
   checkDek(dek)
   if (!(plaintext instanceof Uint8Array)) throw invalid('plaintext', 'must be a Uint8Array')
   if (plaintext.length > MAX_PLAINTEXT_BYTES)
@@ -112,10 +122,12 @@ export function sealWith(
  * a context nothing can be sealed under) is the same error, with nothing in it that tells them apart.
  *
  * @returns the plaintext, in memory of its own; erase it with `fill(0)` when done.
- * @throws TenantKeysError TK_ENVELOPE_OPEN_FAILED; TK_INPUT_INVALID when `envelope` is no Uint8Array
- *   or `dek` not one of 32 bytes.
+ * @throws TenantKeysError TK_ENVELOPE_OPEN_FAILED; TK_INPUT_INVALID when `envelope` is no Uint8Array,
+ *   `dek` not one of 32 bytes, or a field of the input is not known.
  */
-export function open({ envelope, dek, context }: OpenInput): Uint8Array {
+export function open(input: OpenInput): Uint8Array {
+  checkFields(input, OPEN_FIELDS, '')
+  const { envelope, dek, context } = input
   checkDek(dek)
   if (!(envelope instanceof Uint8Array)) throw invalid('envelope', 'must be a Uint8Array')
   if (!isWellFormed(envelope)) throw failed()

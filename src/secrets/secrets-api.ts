@@ -32,13 +32,26 @@ export interface SecretsApi {
   /** Masked; `null` when there is none. */
   get(ref: { tenantId: string; provider: string; name?: string }): Promise<SecretInfo | null>
   /** Masked, in order of provider and name. */
-  list(query: { tenantId: string; after?: string | null; limit?: number }): Promise<Page<SecretInfo>>
+  list(query: {
+    tenantId: string
+    after?: string | null
+    limit?: number
+  }): Promise<Page<SecretInfo>>
   /** @returns false when there was none. */
-  delete(ref: { tenantId: string; provider: string; name?: string; actor?: string }): Promise<boolean>
+  delete(ref: {
+    tenantId: string
+    provider: string
+    name?: string
+    actor?: string
+  }): Promise<boolean>
 }
 
 const providerSchema = z.string().min(1).max(64)
-const refFields = { tenantId: idSchema, provider: providerSchema, name: idSchema.default('default') }
+const refFields = {
+  tenantId: idSchema,
+  provider: providerSchema,
+  name: idSchema.default('default'),
+}
 const putSchema = z.strictObject({
   ...refFields,
   value: z.record(z.string(), z.unknown()),
@@ -87,13 +100,16 @@ function splitFields(provider: Provider, value: Readonly<Record<string, unknown>
     const field = `value.${name.replace(/[^A-Za-z0-9_]/g, '?').slice(0, 64)}`
     if (!known) throw invalid(field, 'this field is not known for the provider')
     if (typeof text !== 'string') throw invalid(field, 'expected string')
-    if (text.length === 0 || text.length > MAX_FIELD) throw invalid(field, `must be 1 to ${MAX_FIELD} characters long`)
-    if (!VISIBLE_ASCII.test(text)) throw invalid(field, 'only visible ASCII may be used; look for spaces or line breaks')
+    if (text.length === 0 || text.length > MAX_FIELD)
+      throw invalid(field, `must be 1 to ${MAX_FIELD} characters long`)
+    if (!VISIBLE_ASCII.test(text))
+      throw invalid(field, 'only visible ASCII may be used; look for spaces or line breaks')
     if (known.kind === 'secret') secretFields[name] = new Secret(text)
     else publicFields[name] = text
   }
   for (const [name, { required }] of Object.entries(provider.credential)) {
-    if (required && !Object.hasOwn(value, name)) throw invalid(`value.${name}`, 'this field is required')
+    if (required && !Object.hasOwn(value, name))
+      throw invalid(`value.${name}`, 'this field is required')
   }
   return { secretFields, publicFields }
 }
@@ -104,9 +120,12 @@ function originOf(endpoint: string | undefined, allowed: ReadonlySet<string>): s
   const field = 'value.endpoint'
   if (!URL.canParse(endpoint)) throw invalid(field, 'expected an absolute URL')
   const url = new URL(endpoint)
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalid(field, 'expected http or https')
-  if (url.username !== '' || url.password !== '') throw invalid(field, 'must not hold user information')
-  if (url.search !== '' || url.hash !== '') throw invalid(field, 'must not hold a query or fragment')
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    throw invalid(field, 'expected http or https')
+  if (url.username !== '' || url.password !== '')
+    throw invalid(field, 'must not hold user information')
+  if (url.search !== '' || url.hash !== '')
+    throw invalid(field, 'must not hold a query or fragment')
   if (!allowed.has(url.origin)) {
     throw new TenantKeysError('TK_ORIGIN_DENIED', {
       field,
