@@ -22,8 +22,14 @@ const REACH: Readonly<Record<string, { readonly onImport: string[]; readonly onU
     onUse: ['@pydantic/genai-prices'],
   },
   // The driver's name is computed: the one of `libsql` and `better-sqlite3` that is there.
-  sqlite: { onImport: ['node:module'], onUse: [COMPUTED] },
-  testing: { onImport: ['node:assert/strict'], onUse: [] },
+  sqlite: {
+    onImport: ['@noble/ciphers', '@noble/hashes', 'node:module', 'zod'],
+    onUse: [COMPUTED],
+  },
+  testing: {
+    onImport: ['@noble/ciphers', '@noble/hashes', 'node:assert/strict', 'node:util'],
+    onUse: [],
+  },
 }
 
 const FILES = [
