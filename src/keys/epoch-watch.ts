@@ -37,6 +37,8 @@ export interface EpochWatchOptions {
   readonly sleep: Sleep
   /** Longest wait for an answer, counted from when its question was sent. */
   readonly waitMs: number
+  /** From this age on nothing is used without asking, also if it is less than 2 s. */
+  readonly maxStaleMs: number
 }
 
 interface Question {
@@ -96,7 +98,7 @@ export class EpochWatch {
     this.#setTime(this.#time.at(elapsedMs))
     const ageMs = elapsedMs - this.#certainAtMs
     if (ageMs > READ_BEHIND_AFTER_MS) this.#ask(elapsedMs)
-    return ageMs <= WAIT_AFTER_MS
+    return ageMs <= WAIT_AFTER_MS && ageMs < this.#options.maxStaleMs
   }
 
   /** Waits a bounded time for a newer answer. @throws what asking again would not cure. */

@@ -27,7 +27,6 @@ const DROPPED = -1
 
 export interface KeyCacheOptions extends EpochWatchOptions {
   readonly storage: Pick<Storage, 'epoch' | 'epochNow' | 'keys'>
-  readonly maxStaleMs: number
   readonly maxKeys: number
 }
 

@@ -38,7 +38,7 @@ export interface LocalKeyIssuerOptions {
   readonly peppers: readonly PepperOptions[]
   /** Default: the process's own. */
   readonly clock?: MonotonicClock | undefined
-  /** How long a key is honoured while the store is silent: 2,000 to 60,000 ms; default 5,000. */
+  /** How long a key is honoured while the store is silent: 1,000 to 60,000 ms; default 5,000. */
   readonly maxStaleMs?: number | undefined
   /** How long a verification waits for a silent store: 1 to 2,000 ms; default 250. */
   readonly waitMs?: number | undefined
@@ -83,7 +83,7 @@ class Issuer implements LocalKeyIssuer {
       storage,
       clock,
       sleep,
-      maxStaleMs: wholeNumber('maxStaleMs', options.maxStaleMs ?? 5_000, 2_000, 60_000),
+      maxStaleMs: wholeNumber('maxStaleMs', options.maxStaleMs ?? 5_000, 1_000, 60_000),
       waitMs: wholeNumber('waitMs', options.waitMs ?? 250, 1, 2_000),
       maxKeys: wholeNumber('maxCachedKeys', options.maxCachedKeys ?? 10_000, 1, 4_000_000),
     })
