@@ -7,7 +7,7 @@
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { Counter, LineState } from '../storage/ledger-records.ts'
 import type { BudgetKey, NewBudget } from '../storage/storage.ts'
-import { type LedgerRows, lineState, lockPath } from './ledger.ts'
+import { type LedgerRows, lineState, lockPath } from './ledger-lines.ts'
 import { isAmount } from './money.ts'
 import { periodOf } from './windows.ts'
 

@@ -24,7 +24,9 @@ const DECIMAL = /^(\d{1,10})(?:\.(\d{1,9}))?$/
  */
 export function parseUsd(usd: unknown, field: string): bigint {
   const match = typeof usd === 'string' ? DECIMAL.exec(usd) : null
-  const amount = match ? BigInt(match[1]!) * NANO_PER_USD + BigInt((match[2] ?? '').padEnd(9, '0')) : null
+  const amount = match
+    ? BigInt(match[1]!) * NANO_PER_USD + BigInt((match[2] ?? '').padEnd(9, '0'))
+    : null
   if (amount === null || amount > MAX_AMOUNT) {
     throw new TenantKeysError('TK_INPUT_INVALID', {
       field,

@@ -1,0 +1,99 @@
+/**
+ * Every command of the port with arguments that a store takes, for the clauses that speak of all of
+ * them. The type makes a forgotten command a compile error.
+ *
+ * @module
+ */
+import { uuidv7 } from '../../kernel/ids.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { ALL, call, goodAlso, keyIdOf, newDek, newKey, newSecret, usage } from './samples.ts'
+
+type Families = Pick<
+  Storage,
+  'tenants' | 'keys' | 'secrets' | 'deks' | 'ledger' | 'usage' | 'outbox' | 'audit'
+>
+type Calls<T> = { readonly [C in keyof T]-?: () => Promise<unknown> }
+type CallsOfAll = { readonly [F in keyof Families]: Calls<Families[F]> }
+
+export interface NamedCall {
+  readonly name: string
+  run(): Promise<unknown>
+}
+
+/** Commands about tenant `acme`, whether it exists or not. */
+export function everyCommand(storage: Storage): readonly NamedCall[] {
+  const tenantId = 'acme'
+  const accounts = [{ id: `tenant:${tenantId}`, depth: 0 }]
+  const also = goodAlso(null, 'every-command')
+  const amounts = { usd: 1n }
+  const holdId = uuidv7()
+  const key = { tenantId, keyId: keyIdOf(1) }
+  const secret = { tenantId, provider: 'openai', name: 'default' }
+  const budget = { tenantId, account: accounts[0]!, unit: 'usd', window: 'month' } as const
+  const families: CallsOfAll = {
+    tenants: {
+      create: () => {
+        const tenant = { id: 'other', parentId: null, credentials: 'tenant' } as const
+        return storage.tenants.create(tenant, also)
+      },
+      get: () => storage.tenants.get(tenantId),
+      list: () => storage.tenants.list({ parentId: null, ...ALL }),
+    },
+    keys: {
+      create: () => storage.keys.create(newKey(tenantId, 1), also),
+      find: () => storage.keys.find(key.keyId),
+      get: () => storage.keys.get(key),
+      list: () => storage.keys.list({ tenantId, ...ALL }),
+      setState: () => storage.keys.setState({ ...key, state: 'disabled' }, also),
+    },
+    secrets: {
+      put: () => storage.secrets.put(newSecret(tenantId, uuidv7()), also),
+      get: () => storage.secrets.get(secret),
+      list: () => storage.secrets.list({ tenantId, ...ALL }),
+      delete: () => storage.secrets.delete(secret, also),
+    },
+    deks: {
+      current: () => storage.deks.current(tenantId),
+      get: () => storage.deks.get({ tenantId, dekId: uuidv7() }),
+      create: () => storage.deks.create(newDek(tenantId, 1), also),
+    },
+    ledger: {
+      setBudget: () =>
+        storage.ledger.setBudget({ ...budget, zone: 'UTC', limit: 10n, source: 'explicit' }, also),
+      removeBudget: () => storage.ledger.removeBudget(budget, also),
+      budgets: () => storage.ledger.budgets(tenantId),
+      reserve: () =>
+        storage.ledger.reserve([
+          { holdId, tenantId, accounts, amounts, ttlMs: 60_000, call: call() },
+        ]),
+      preview: () => storage.ledger.preview({ tenantId, accounts, amounts }),
+      extend: () =>
+        storage.ledger.extend([{ holdId, tenantId, sequence: 1, amounts, ttlMs: 60_000 }]),
+      settle: () =>
+        storage.ledger.settle([{ holdId, tenantId, actual: amounts, usage: usage(1n) }]),
+      void: () => storage.ledger.void([{ holdId, tenantId }]),
+      sweep: () => storage.ledger.sweep(10),
+      hold: () => storage.ledger.hold({ tenantId, holdId }),
+    },
+    usage: {
+      totals: () => storage.usage.totals({ tenantId, fromMs: null, untilMs: null, by: [] }),
+      get: () => storage.usage.get({ tenantId, id: holdId }),
+    },
+    outbox: {
+      lease: () => storage.outbox.lease({ limit: 10, leaseMs: 1000 }),
+      ack: () => storage.outbox.ack({ leaseId: uuidv7(), ids: ['none'] }),
+    },
+    audit: { list: () => storage.audit.list({ rootId: tenantId, ...ALL }) },
+  }
+  const named = Object.entries(families).flatMap(([family, calls]) =>
+    Object.entries(calls as Record<string, () => Promise<unknown>>).map(([name, run]) => ({
+      name: `${family}.${name}`,
+      run,
+    })),
+  )
+  return [
+    { name: 'migrate', run: () => storage.migrate() },
+    { name: 'epoch', run: () => storage.epoch() },
+    ...named,
+  ]
+}
