@@ -33,10 +33,9 @@ interface ScopeRule {
 }
 
 const definitionSchema = z.strictObject({
-  scopes: z.custom<object>(
-    (value) => typeof value === 'object' && value !== null && Object.keys(value).length > 0,
-    'expected an object with at least one scope',
-  ),
+  scopes: z
+    .looseObject({})
+    .refine((scopes) => Object.keys(scopes).length > 0, 'at least one scope is needed'),
 })
 const scopeSchema = z
   .string()
@@ -52,10 +51,11 @@ const ruleSchema = z.strictObject({
 
 /** @throws TenantKeysError TK_CONFIG_INVALID, naming for example `scopes.support:chat.models[0]`. */
 export function definePolicy(definition: PolicyDefinition): ScopePolicy {
-  const { scopes } = parse(definitionSchema, definition, '', 'TK_CONFIG_INVALID')
+  parse(definitionSchema, definition, '', 'TK_CONFIG_INVALID')
   // A Map, so that `constructor` and the like are names as any other (T-I7).
   const rules = new Map<string, ScopeRule>()
-  for (const [name, given] of Object.entries(scopes)) {
+  // Of the definition itself: the copy lacks a key named `__proto__`, which is refused here.
+  for (const [name, given] of Object.entries(definition.scopes)) {
     const field = `scopes.${name}`
     parse(scopeSchema, name, field, 'TK_CONFIG_INVALID')
     rules.set(name, readRule(parse(ruleSchema, given, field, 'TK_CONFIG_INVALID')))

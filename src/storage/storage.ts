@@ -63,7 +63,8 @@ export interface Storage {
   close(): Promise<void>
   /** The store's clock, and the number that every change of a key or tenant raises. */
   epoch(): Promise<EpochReading>
-  /** The same without waiting, for stores that live in this process; at most 100 ms old. */
+  /** The same without waiting, for stores that live in this process: the epoch at most 100 ms old,
+   * the time exact. */
   epochNow?(): EpochReading
   readonly tenants: TenantCommands
   readonly keys: KeyCommands
@@ -105,7 +106,10 @@ export interface PageQuery {
 
 export interface TenantCommands {
   /** @throws TK_TENANT_EXISTS; TK_TENANT_NOT_FOUND when `parentId` names none. */
-  create(tenant: Pick<TenantRecord, 'id' | 'parentId' | 'credentials'>, also: Also): Promise<TenantRecord>
+  create(
+    tenant: Pick<TenantRecord, 'id' | 'parentId' | 'credentials'>,
+    also: Also,
+  ): Promise<TenantRecord>
   get(tenantId: string): Promise<TenantRecord | null>
   /** Children of `parentId`; of every tenant when it is `null`. */
   list(query: PageQuery & { readonly parentId: string | null }): Promise<Page<TenantRecord>>
