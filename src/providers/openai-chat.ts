@@ -12,7 +12,7 @@ import { readUsage } from './openai-usage.ts'
 import type { ModelLimits, Operation, RequestDraft, RequestReading } from './provider.ts'
 
 /** Output written into a request that names no maximum, in tokens. */
-export const DEFAULT_MAX_OUTPUT = 4096
+const DEFAULT_MAX_OUTPUT = 4096
 
 /** Tokens that a request has beyond its bytes: the frame of the conversation, of each message and of
  * each tool. OpenAI documents 3, 3 to 4, and about 12. */
