@@ -5,6 +5,11 @@ import { costNanoUsd, maxCostNanoUsd } from '../../src/usage/cost.ts'
 import type { PriceRow, TokenRates } from '../../src/usage/price.ts'
 import { rateFromText } from '../../src/usage/price.ts'
 
+/** A property that is no promise is checked at once and throws here; the linter takes it for one. */
+function holds<T>(property: fc.IProperty<T>, numRuns = 1000): void {
+  void fc.assert(property, { numRuns })
+}
+
 const rate = fc.bigInt({ min: 0n, max: 1_000_000_000_000n })
 const orNull = fc.option(rate, { nil: null })
 
@@ -57,7 +62,7 @@ const allOf = (priced: PriceRow): bigint[] =>
 
 describe('cost', () => {
   test('the bound holds: no usage within it costs more than it, whatever it consists of', () => {
-    fc.assert(
+    holds(
       fc.property(row, usage, fc.nat(500), fc.nat(500), (priced, used, spareIn, spareOut) => {
         const bound = {
           input: used.input + spareIn,
@@ -75,27 +80,25 @@ describe('cost', () => {
         }
         expect(costNanoUsd(used, priced) <= most).toBe(true)
       }),
-      { numRuns: 5000 },
+      5000,
     )
   })
 
   test('every token is charged once: the cost lies between all at the cheapest and all at the dearest', () => {
-    fc.assert(
+    holds(
       fc.property(row, usage, (priced, used) => {
         const all = allOf(priced)
         const total = BigInt(used.input + used.output)
         const cost = costNanoUsd(used, priced)
-        const cheapest = all.reduce((a, b) => (b < a ? b : a))
-        const dearest = all.reduce((a, b) => (b > a ? b : a))
-        expect(cost * 1000n >= total * cheapest).toBe(true)
-        expect(cost * 1000n < total * dearest + 1000n).toBe(true)
+        expect(all.some((cheap) => cost * 1000n >= total * cheap)).toBe(true)
+        expect(all.some((dear) => cost * 1000n < total * dear + 1000n)).toBe(true)
       }),
-      { numRuns: 5000 },
+      5000,
     )
   })
 
   test('with one rate for everything the classes do not matter', () => {
-    fc.assert(
+    holds(
       fc.property(rate, usage, (one, used) => {
         const flat = {
           input: one,
@@ -114,7 +117,7 @@ describe('cost', () => {
   })
 
   test('a larger bound never costs less', () => {
-    fc.assert(
+    holds(
       fc.property(row, tokens, tokens, fc.nat(1000), (priced, input, output, more) => {
         const whole = { ...priced, rates: { ...priced.rates, output: priced.rates.output ?? 0n } }
         const tiers = priced.tiers.map((t) => ({
@@ -130,7 +133,7 @@ describe('cost', () => {
   })
 
   test('a decimal of at most six places is read exactly; a longer one at most 1 pUSD above', () => {
-    fc.assert(
+    holds(
       fc.property(fc.nat(999_999), fc.stringMatching(/^\d{0,20}$/), (whole, fraction) => {
         const parsed = rateFromText(fraction === '' ? `${whole}` : `${whole}.${fraction}`)!
         // In units of 10^-26 USD per 1M, where both sides are whole.
