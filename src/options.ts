@@ -4,6 +4,7 @@
  * @module
  */
 import * as z from 'zod'
+import { isZone } from './budgets/windows.ts'
 import type { MonotonicClock, WallClock } from './kernel/clock.ts'
 import { TenantKeysError } from './kernel/errors.ts'
 import type { Logger, RuntimeEvent } from './kernel/events.ts'
@@ -11,7 +12,6 @@ import { Secret } from './kernel/secret.ts'
 import { parse } from './kernel/validate.ts'
 import type { PepperOptions } from './keys/key-hash.ts'
 import { brandSchema } from './keys/keys-api.ts'
-import { isZone } from './budgets/windows.ts'
 import type { ScopePolicy } from './policy/scope-policy.ts'
 import { PROVIDERS } from './providers/catalogue.ts'
 import type { ProviderSetting } from './request/parts.ts'
@@ -147,8 +147,12 @@ function providerSettings(options: TenantKeysOptions): ReadonlyMap<string, Provi
   const settings = [...PROVIDERS.values()].map((provider): [string, ProviderSetting] => {
     const own = options.providers?.[provider.id]?.baseUrl
     const field = `options.providers.${provider.id}.baseUrl`
-    const baseUrl = own === undefined ? provider.baseUrl : httpUrl(own, field).href.replace(/\/+$/, '')
-    return [provider.id, { provider, baseUrl, platformFields: platformFields(options, provider.id) }]
+    const baseUrl =
+      own === undefined ? provider.baseUrl : httpUrl(own, field).href.replace(/\/+$/, '')
+    return [
+      provider.id,
+      { provider, baseUrl, platformFields: platformFields(options, provider.id) },
+    ]
   })
   return new Map(settings)
 }

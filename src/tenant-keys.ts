@@ -15,7 +15,7 @@ import { type ReadOptions, readOptions, type TenantKeysOptions } from './options
 import { checkContext } from './request/call-context.ts'
 import { corridorFetch } from './request/corridor.ts'
 import type { CallContext, CorridorParts } from './request/parts.ts'
-import { type AuthorizeAsk, type Authorization, previewCall } from './request/preview.ts'
+import { type Authorization, type AuthorizeAsk, previewCall } from './request/preview.ts'
 import { createReceiptBook, type Receipt } from './request/receipt.ts'
 import { envelopeSecretStore } from './secrets/envelope-secret-store.ts'
 import { type SecretsApi, secretsApi } from './secrets/secrets-api.ts'
@@ -75,7 +75,8 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   const parts = wire(options)
   if (options.migrate) await start(options)
 
-  const corridor = (context: CallContext): typeof globalThis.fetch => corridorFetch(parts, checkContext(context))
+  const corridor = (context: CallContext): typeof globalThis.fetch =>
+    corridorFetch(parts, checkContext(context))
   const flush = async (): Promise<void> => {
     while (parts.pending.size > 0) await Promise.allSettled(parts.pending)
   }
@@ -105,7 +106,8 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
         provider: checked.provider ?? null,
         fetchFor: (provider) => corridorFetch(parts, { ...checked, provider }),
         baseUrlOf: (provider) => builtInBaseUrl(parts, provider),
-        onBaseUrlIgnored: (provider) => parts.reporter.emit({ kind: 'client.base_url_ignored', provider }),
+        onBaseUrlIgnored: (provider) =>
+          parts.reporter.emit({ kind: 'client.base_url_ignored', provider }),
       })
     },
     fetch: corridor,
@@ -122,7 +124,12 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
 function wire(options: ReadOptions): CorridorParts {
   const { storage, keyWrapper, clock = { ...systemMonotonicClock, ...systemWallClock } } = options
   return {
-    issuer: localKeyIssuer({ storage, peppers: options.peppers, clock, maxStaleMs: options.maxStaleMs }),
+    issuer: localKeyIssuer({
+      storage,
+      peppers: options.peppers,
+      clock,
+      maxStaleMs: options.maxStaleMs,
+    }),
     policy: options.policy,
     guard: storageBudgetGuard({ storage, clock }),
     secrets: envelopeSecretStore({ storage, keyWrapper, clock }),
@@ -150,12 +157,20 @@ async function health(storage: Storage): Promise<Health> {
   try {
     return { ok: true, store, ...(await storage.epoch()) }
   } catch (error) {
-    return { ok: false, store, code: TenantKeysError.isInstance(error) ? error.code : 'TK_STORE_UNAVAILABLE' }
+    return {
+      ok: false,
+      store,
+      code: TenantKeysError.isInstance(error) ? error.code : 'TK_STORE_UNAVAILABLE',
+    }
   }
 }
 
 function builtInBaseUrl(parts: CorridorParts, provider: string): string {
   const setting = parts.providers.get(provider)
-  if (!setting) throw new TenantKeysError('TK_INPUT_INVALID', { field: 'context.provider', reason: 'this provider is not known' })
+  if (!setting)
+    throw new TenantKeysError('TK_INPUT_INVALID', {
+      field: 'context.provider',
+      reason: 'this provider is not known',
+    })
   return setting.provider.baseUrl
 }

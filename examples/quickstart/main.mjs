@@ -19,7 +19,9 @@ const tk = await createTenantKeys({
   storage: sqlite({ file: join(folder, 'demo.db') }),
   keyWrapper: localKeyWrapper([{ id: 'kek-1', key: randomBytes(32).toString('base64') }]),
   peppers: [{ id: 'pep-1', key: randomBytes(32).toString('base64') }],
-  policy: definePolicy({ scopes: { 'support:chat': { providers: ['openai'], models: ['gpt-4o-mini'] } } }),
+  policy: definePolicy({
+    scopes: { 'support:chat': { providers: ['openai'], models: ['gpt-4o-mini'] } },
+  }),
   ...(provider ? { providers: { openai: { baseUrl: provider.baseUrl } } } : {}),
 })
 
@@ -32,7 +34,11 @@ const stored = await tk.secrets.put({
   provider: 'openai',
   value: { apiKey: real ?? 'sk-demo-000000000000000000000000acme' },
 })
-await tk.budgets.set({ account: { tenantId: 'reseller' }, window: 'month', limit: { usd: '100.00' } })
+await tk.budgets.set({
+  account: { tenantId: 'reseller' },
+  window: 'month',
+  limit: { usd: '100.00' },
+})
 await tk.budgets.set({ account: { tenantId: 'acme' }, window: 'month', limit: { usd: '0.02' } })
 say('Stored for acme, encrypted; all that can be listed is a mask:', stored.masked)
 
@@ -51,13 +57,14 @@ const ask = { model: 'gpt-4o-mini', messages, max_completion_tokens: 200 }
 const answer = await openai.chat.completions.create(ask)
 say('A plain call:', answer.choices[0].message.content)
 printReceipt(await tk.receiptOf(answer))
-if (provider) say('The provider saw the tenant credential', provider.lastKey())
 
 const stream = await openai.chat.completions.create({ ...ask, stream: true })
 let text = ''
 for await (const chunk of stream) text += chunk.choices[0].delta.content ?? ''
 say('A streaming call:', text)
 printReceipt(await tk.receiptOf(stream))
+
+if (provider) say('Whose credential the provider saw:', provider.lastKey())
 
 // 5. What is refused, and why.
 await refused('Another model than the scope allows', () =>
@@ -67,7 +74,9 @@ await refused('A call that could cost more than is left', () =>
   openai.chat.completions.create({ ...ask, max_completion_tokens: 50_000 }),
 )
 await refused('globex has no credential of its own: no silent fallback', () =>
-  tk.withTenantKey(new OpenAI({ apiKey: 'unused' }), { key: globexKey }).chat.completions.create(ask),
+  tk
+    .withTenantKey(new OpenAI({ apiKey: 'unused' }), { key: globexKey })
+    .chat.completions.create(ask),
 )
 
 // 6. A stream the caller leaves early is billed for what was delivered.
@@ -132,5 +141,9 @@ async function startProvider() {
       if (message.port) resolve(message.port)
     })
   })
-  return { baseUrl: `http://127.0.0.1:${port}/v1`, lastKey: () => lastKey, stop: () => child.kill() }
+  return {
+    baseUrl: `http://127.0.0.1:${port}/v1`,
+    lastKey: () => lastKey,
+    stop: () => child.kill(),
+  }
 }

@@ -60,7 +60,10 @@ export interface BudgetsApi {
 
 const accountSchema = z.strictObject({
   tenantId: idSchema,
-  keyId: z.string().regex(/^[0-9A-Za-z]{16}$/, 'expected 16 letters and digits').optional(),
+  keyId: z
+    .string()
+    .regex(/^[0-9A-Za-z]{16}$/, 'expected 16 letters and digits')
+    .optional(),
 })
 const windowSchema = z.enum(WINDOWS as [Window, ...Window[]])
 const setSchema = z.strictObject({
@@ -71,7 +74,11 @@ const setSchema = z.strictObject({
   actor: actorSchema,
 })
 const getSchema = z.strictObject({ account: accountSchema, window: windowSchema })
-const removeSchema = z.strictObject({ account: accountSchema, window: windowSchema, actor: actorSchema })
+const removeSchema = z.strictObject({
+  account: accountSchema,
+  window: windowSchema,
+  actor: actorSchema,
+})
 const listSchema = z.strictObject({ tenantId: idSchema })
 
 export function budgetsApi(storage: Storage, defaults: { readonly zone: string }): BudgetsApi {
@@ -85,10 +92,16 @@ export function budgetsApi(storage: Storage, defaults: { readonly zone: string }
     set: async (input) => {
       const { account, window, limit, zone = defaults.zone, actor } = parse(setSchema, input)
       const amount = parseUsd(limit.usd, 'limit.usd')
-      if (!isZone(zone)) throw new TenantKeysError('TK_INPUT_INVALID', { field: 'zone', reason: 'not a known time zone' })
+      if (!isZone(zone))
+        throw new TenantKeysError('TK_INPUT_INVALID', {
+          field: 'zone',
+          reason: 'not a known time zone',
+        })
       const key = await budgetKey(storage, account, window)
       const detail = { window, zone, limitUsd: formatUsd(amount) }
-      const audit = [{ tenantId: account.tenantId, actor, action: 'budget.set', target: key.account.id, detail }]
+      const audit = [
+        { tenantId: account.tenantId, actor, action: 'budget.set', target: key.account.id, detail },
+      ]
       await storage.ledger.setBudget({ ...key, zone, limit: amount, source: 'explicit' }, { audit })
       const set = await find({ account, window })
       if (!set) throw new TenantKeysError('TK_STORE_CONFLICT', { tenantId: account.tenantId })
@@ -102,7 +115,15 @@ export function budgetsApi(storage: Storage, defaults: { readonly zone: string }
     remove: async (ref) => {
       const { account, window, actor } = parse(removeSchema, ref)
       const key = await budgetKey(storage, account, window)
-      const audit = [{ tenantId: account.tenantId, actor, action: 'budget.remove', target: key.account.id, detail: { window } }]
+      const audit = [
+        {
+          tenantId: account.tenantId,
+          actor,
+          action: 'budget.remove',
+          target: key.account.id,
+          detail: { window },
+        },
+      ]
       return storage.ledger.removeBudget(key, { audit })
     },
   }
@@ -113,7 +134,11 @@ const accountId = ({ tenantId, keyId }: BudgetAccount): { id: string } => ({
 })
 
 /** Finds the account's place in the tree. @throws TenantKeysError TK_TENANT_NOT_FOUND, TK_KEY_NOT_FOUND */
-async function budgetKey(storage: Storage, owner: BudgetAccount, window: Window): Promise<BudgetKey> {
+async function budgetKey(
+  storage: Storage,
+  owner: BudgetAccount,
+  window: Window,
+): Promise<BudgetKey> {
   const { tenantId, keyId } = owner
   const tenant = await storage.tenants.get(tenantId)
   if (!tenant) throw new TenantKeysError('TK_TENANT_NOT_FOUND', { tenantId })

@@ -38,7 +38,9 @@ export function storageBudgetGuard(options: {
 }
 
 /** Merges the calls of one tick, and of the time a batch is under way, into the next batch. */
-function batched<I, R>(run: (items: readonly I[]) => Promise<readonly R[]>): (item: I) => Promise<R> {
+function batched<I, R>(
+  run: (items: readonly I[]) => Promise<readonly R[]>,
+): (item: I) => Promise<R> {
   type Waiting = { item: I; resolve: (result: R) => void; reject: (error: unknown) => void }
   const queue: Waiting[] = []
   let running = false

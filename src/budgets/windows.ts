@@ -14,14 +14,22 @@ export interface Period {
   readonly endMs: number | null
 }
 
+/** The period last asked for in each zone: nearly every question is about the running month, and
+ * asking Intl takes several times as long as a decision of the ledger. */
+const recent = new Map<string, { startMs: number; endMs: number }>()
+
 /** The period of `window` in `zone` (IANA name) that contains `nowMs`. */
 export function periodOf(window: Window, zone: string, nowMs: number): Period {
   if (window === 'lifetime') return { startMs: 0, endMs: null }
+  const known = recent.get(zone)
+  if (known && known.startMs <= nowMs && nowMs < known.endMs) return known
   const { year, month } = localDate(zone, nowMs)
-  return {
-    startMs: startOfLocalDay(zone, year, month),
-    endMs: startOfLocalDay(zone, year, month + 1),
+  const period = {
+    startMs: startOfMonth(zone, year, month),
+    endMs: startOfMonth(zone, year, month + 1),
   }
+  recent.set(zone, period)
+  return period
 }
 
 /** True when the runtime knows the zone. */
@@ -63,17 +71,21 @@ function localDate(zone: string, atMs: number): { year: number; month: number } 
   return { year, month }
 }
 
-/** The moment at which the first day of that month begins in the zone, DST included: the wall clock
- * is read back until it agrees. Where midnight does not exist, the first moment after it. */
-function startOfLocalDay(zone: string, year: number, month: number): number {
+const DAY_MS = 86_400_000
+
+/** How far the wall clock of the zone is ahead of UTC at a moment of whole seconds. */
+function offsetMs(zone: string, atMs: number): number {
+  const p = parts(zone, atMs)
+  return Date.UTC(p.year!, p.month! - 1, p.day!, p.hour!, p.minute!, p.second!) - atMs
+}
+
+/** The first moment of a month in the zone. Where its midnight comes twice, the first of the two;
+ * where the clocks skip it, the moment they do. No zone changes its offset twice within two days. */
+function startOfMonth(zone: string, year: number, month: number): number {
   const wanted = Date.UTC(year, month - 1, 1)
   if (zone === 'UTC') return wanted
-  let guess = wanted
-  for (let i = 0; i < 4; i++) {
-    const p = parts(zone, guess)
-    const shown = Date.UTC(p.year!, p.month! - 1, p.day!, p.hour!, p.minute!, p.second!)
-    if (shown === wanted) break
-    guess += wanted - shown
-  }
-  return guess
+  const before = wanted - offsetMs(zone, wanted - DAY_MS)
+  const after = wanted - offsetMs(zone, wanted + DAY_MS)
+  const midnights = [before, after].filter((ms) => ms + offsetMs(zone, ms) === wanted)
+  return midnights.length > 0 ? Math.min(...midnights) : before
 }

@@ -27,14 +27,22 @@ const PLACEHOLDER = 'tenantkeys'
 
 export function isOpenAi(client: object): client is OpenAiLike {
   const { withOptions, chat, baseURL } = client as Partial<OpenAiLike>
-  return typeof withOptions === 'function' && typeof baseURL === 'string' && typeof chat?.completions === 'object'
+  return (
+    typeof withOptions === 'function' &&
+    typeof baseURL === 'string' &&
+    typeof chat?.completions === 'object'
+  )
 }
 
 /**
  * @param baseUrl - the provider's built-in base URL; the client's own is not used.
  * @throws TenantKeysError TK_CLIENT_NOT_BINDABLE for Azure clients, whose paths differ.
  */
-export function bindOpenAi<C extends OpenAiLike>(client: C, fetch: typeof globalThis.fetch, baseUrl: string): C {
+export function bindOpenAi<C extends OpenAiLike>(
+  client: C,
+  fetch: typeof globalThis.fetch,
+  baseUrl: string,
+): C {
   if ('deploymentName' in client || 'apiVersion' in client) {
     throw new TenantKeysError('TK_CLIENT_NOT_BINDABLE', {
       reason: 'this is an Azure client',

@@ -40,7 +40,10 @@ export const ERROR_CODES = {
   TK_SCOPE_DENIED: info(403, 'The key does not have this scope.'),
   TK_PROVIDER_DENIED: info(403, 'The scope does not allow this provider.'),
   TK_MODEL_DENIED: info(403, 'The scope does not allow this model.'),
-  TK_OPERATION_NOT_SUPPORTED: info(400, 'This provider operation cannot be metered, so it is refused.'),
+  TK_OPERATION_NOT_SUPPORTED: info(
+    400,
+    'This provider operation cannot be metered, so it is refused.',
+  ),
   TK_REQUEST_INVALID: info(400, 'The provider request cannot be read, so it cannot be metered.'),
 
   TK_TENANT_NOT_FOUND: info(404, 'No such tenant.'),
@@ -49,7 +52,10 @@ export const ERROR_CODES = {
   TK_SECRET_NOT_FOUND: info(403, 'No credential is stored for this provider.'),
   TK_ENVELOPE_OPEN_FAILED: info(500, 'The stored secret cannot be opened.'),
   TK_KEK_UNKNOWN: info(500, 'The key-encryption key is not in the ring.'),
-  TK_KEK_MISMATCH: info(500, 'The key-encryption key is not the one this database was written with.'),
+  TK_KEK_MISMATCH: info(
+    500,
+    'The key-encryption key is not the one this database was written with.',
+  ),
   TK_PEPPER_UNKNOWN: info(500, 'The pepper that hashed this key is not in the list.'),
   TK_DEK_EXHAUSTED: info(500, 'The data key has sealed as often as it safely may.'),
   TK_ORIGIN_DENIED: info(403, 'The endpoint is not one this credential may be sent to.'),
@@ -170,7 +176,10 @@ function plain(details: ErrorDetails): object {
  */
 export function scrubCause(foreign: unknown, depth = 3): Error {
   if (TenantKeysError.isInstance(foreign)) return foreign
-  const source = (typeof foreign === 'object' && foreign !== null ? foreign : {}) as Record<string, unknown>
+  const source = (typeof foreign === 'object' && foreign !== null ? foreign : {}) as Record<
+    string,
+    unknown
+  >
   const name = safeWord(readOwn(source, 'name')) ?? 'Error'
   const clean = new Error(`${name} (text withheld: it may hold secrets)`)
   clean.name = name

@@ -60,7 +60,12 @@ export interface Reporter {
   guard(what: string, run: () => unknown): void
 }
 
-const LOUD = new Set(['settle.delayed', 'settle.failed', 'call.outcome_unknown', 'client.base_url_ignored'])
+const LOUD = new Set([
+  'settle.delayed',
+  'settle.failed',
+  'call.outcome_unknown',
+  'client.base_url_ignored',
+])
 
 export function createReporter(options: {
   readonly onEvent?: ((event: RuntimeEvent) => void) | undefined

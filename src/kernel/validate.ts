@@ -55,7 +55,9 @@ function reasonOf(issue: z.core.$ZodIssue): string {
     case 'custom':
       return issue.message
     default:
-      return issue.code === 'invalid_format' ? (formatHints.get(issue.format) ?? issue.message) : 'not valid'
+      return issue.code === 'invalid_format'
+        ? (formatHints.get(issue.format) ?? issue.message)
+        : 'not valid'
   }
 }
 

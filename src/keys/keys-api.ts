@@ -5,7 +5,14 @@
  */
 import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
-import { actorSchema, idSchema, nameSchema, pageFields, parse, timeSchema } from '../kernel/validate.ts'
+import {
+  actorSchema,
+  idSchema,
+  nameSchema,
+  pageFields,
+  parse,
+  timeSchema,
+} from '../kernel/validate.ts'
 import type { PolicyDecision, ScopePolicy } from '../policy/scope-policy.ts'
 import type { Page, Storage } from '../storage/storage.ts'
 import type { KeyInfo, KeyIssuer, KeyVerdict } from './key-issuer.ts'
@@ -41,7 +48,10 @@ export interface VerifyAsk {
 export type Verification =
   | (KeyVerdict & { ok: true } & { readonly scope: string | null })
   | (KeyVerdict & { ok: false })
-  | (Omit<PolicyDecision & { ok: false }, 'scope'> & { readonly keyId: string; readonly scope: string | null })
+  | (Omit<PolicyDecision & { ok: false }, 'scope'> & {
+      readonly keyId: string
+      readonly scope: string | null
+    })
 
 export interface KeysApi {
   /** The key text is in this result and nowhere else, ever. @throws TenantKeysError TK_INPUT_INVALID, TK_TENANT_NOT_FOUND */
@@ -60,7 +70,9 @@ export interface KeysApi {
   revoke(ref: KeyRefInput): Promise<KeyInfo>
 }
 
-export const brandSchema = z.string().regex(/^[a-z][a-z0-9_]{1,23}$/, 'use a-z, then 1 to 23 of a-z, 0-9 and _')
+export const brandSchema = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{1,23}$/, 'use a-z, then 1 to 23 of a-z, 0-9 and _')
 const keyIdSchema = z.string().regex(/^[0-9A-Za-z]{16}$/, 'expected 16 letters and digits')
 const scopeSchema = z.string().min(1).max(64)
 
@@ -95,10 +107,16 @@ export function keysApi(options: {
       const asked = parse(issueSchema, input)
       const unknown = policy.unknownScopes(asked.scopes)
       if (unknown.length > 0) {
-        throw new TenantKeysError('TK_INPUT_INVALID', { field: 'scopes', reason: 'a scope is not defined in the policy' })
+        throw new TenantKeysError('TK_INPUT_INVALID', {
+          field: 'scopes',
+          reason: 'a scope is not defined in the policy',
+        })
       }
       if (asked.expiresAtMs !== null && asked.expiresAtMs <= (await storage.epoch()).nowMs) {
-        throw new TenantKeysError('TK_INPUT_INVALID', { field: 'expiresAtMs', reason: 'must be in the future' })
+        throw new TenantKeysError('TK_INPUT_INVALID', {
+          field: 'expiresAtMs',
+          reason: 'must be in the future',
+        })
       }
       const { brand = options.brand, environment = options.environment } = asked
       return issuer.issue({ ...asked, scopes: [...new Set(asked.scopes)], brand, environment })

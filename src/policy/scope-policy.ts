@@ -23,7 +23,11 @@ export type PolicyDecision =
   | { readonly ok: true; readonly scope: string }
   | {
       readonly ok: false
-      readonly code: 'TK_SCOPE_REQUIRED' | 'TK_SCOPE_DENIED' | 'TK_PROVIDER_DENIED' | 'TK_MODEL_DENIED'
+      readonly code:
+        | 'TK_SCOPE_REQUIRED'
+        | 'TK_SCOPE_DENIED'
+        | 'TK_PROVIDER_DENIED'
+        | 'TK_MODEL_DENIED'
       readonly scope: string | null
       /** With TK_SCOPE_REQUIRED: the scopes to choose from. */
       readonly scopes: readonly string[]

@@ -10,7 +10,14 @@ import type { PolicyDecision } from '../policy/scope-policy.ts'
 import type { AccountRef } from '../storage/ledger-records.ts'
 import { maxCostNanoUsd } from '../usage/cost.ts'
 import { chooseCredential } from './choose-credential.ts'
-import type { CallContext, CallPlan, Caller, CorridorParts, OutgoingRequest, Target } from './parts.ts'
+import type {
+  CallContext,
+  Caller,
+  CallPlan,
+  CorridorParts,
+  OutgoingRequest,
+  Target,
+} from './parts.ts'
 
 /**
  * @throws TenantKeysError TK_REQUEST_INVALID, TK_SCOPE_*, TK_PROVIDER_DENIED, TK_MODEL_DENIED,
@@ -27,7 +34,12 @@ export async function authorize(
   const draft = target.operation.read(request.body)
   const { model } = draft
   const scope = allowedScope(
-    parts.policy.decide({ keyScopes: caller.key.scopes, scope: context.scope ?? null, provider, model }),
+    parts.policy.decide({
+      keyScopes: caller.key.scopes,
+      scope: context.scope ?? null,
+      provider,
+      model,
+    }),
     { provider, model },
   )
   const credential = await chooseCredential(parts, context, caller.tenant, target.setting)

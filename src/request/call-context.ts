@@ -17,7 +17,10 @@ const schema = z.strictObject({
   provider: z.string().min(1).max(64).optional(),
   credential: idSchema.optional(),
   onReceipt: z
-    .custom<NonNullable<CallContext['onReceipt']>>((v) => typeof v === 'function', 'expected a function')
+    .custom<NonNullable<CallContext['onReceipt']>>(
+      (v) => typeof v === 'function',
+      'expected a function',
+    )
     .optional(),
 })
 

@@ -49,7 +49,14 @@ export async function callProvider(
     await settler.void(response.status)
     return response
   }
-  const observer = { response, reading, operation: target.operation, settler, signal: request.signal, parts }
+  const observer = {
+    response,
+    reading,
+    operation: target.operation,
+    settler,
+    signal: request.signal,
+    parts,
+  }
   return isEventStream(response) ? observeStream(observer) : observeJson(observer)
 }
 
@@ -74,7 +81,13 @@ async function send(
   } catch (error) {
     if (request.signal?.aborted) {
       const tokens = { ...NO_TOKENS, input: reading.inputEstimate }
-      await settler.settle({ outcome: 'aborted', quality: 'estimated', httpStatus: null, tokens, servedModel: null })
+      await settler.settle({
+        outcome: 'aborted',
+        quality: 'estimated',
+        httpStatus: null,
+        tokens,
+        servedModel: null,
+      })
       throw request.signal.reason
     }
     if (codes(error).some((code) => NOT_SENT.has(code))) await settler.void()

@@ -21,7 +21,11 @@ export function denialsAsResponses(corridor: typeof fetch): typeof fetch {
 }
 
 function denialResponse(error: TenantKeysError): Response {
-  const { code, message, details } = error.toJSON() as { code: string; message: string; details: object }
+  const { code, message, details } = error.toJSON() as {
+    code: string
+    message: string
+    details: object
+  }
   const response = new Response(
     JSON.stringify({ error: { type: 'tenantkeys_denial', code, message, details } }),
     {

@@ -41,7 +41,7 @@ export function explainDenial(denial: BudgetDenial): { denial: DenialDetails; re
   return {
     denial: details,
     reason:
-      `${account} has ${usedUsd} of ${limitUsd} USD used and ${heldUsd} held (${window}); ` +
+      `account ${account} has ${usedUsd} of ${limitUsd} USD used and ${heldUsd} held (${window}); ` +
       `this call may cost up to ${askedUsd}, ${wouldFitUsd} would fit, ${resets}`,
   }
 }

@@ -25,7 +25,10 @@ function watch(observed: Observed, response: Response, done: () => void): Respon
     arrayBuffer: response.arrayBuffer.bind(response),
     clone: response.clone.bind(response),
   }
-  const read = async <T>(reader: () => Promise<T>, settle: (value: T) => Promise<void>): Promise<T> => {
+  const read = async <T>(
+    reader: () => Promise<T>,
+    settle: (value: T) => Promise<void>,
+  ): Promise<T> => {
     try {
       const value = await reader()
       await settle(value)
@@ -45,7 +48,8 @@ function watch(observed: Observed, response: Response, done: () => void): Respon
     text: () => read(original.text, (value) => settleText(observed, value)),
     arrayBuffer,
     bytes: async () => new Uint8Array(await arrayBuffer()),
-    blob: async () => new Blob([await arrayBuffer()], { type: response.headers.get('content-type') ?? '' }),
+    blob: async () =>
+      new Blob([await arrayBuffer()], { type: response.headers.get('content-type') ?? '' }),
     clone: () => {
       const copy = original.clone()
       parts.receipts.note(copy, settler.receipt)

@@ -39,10 +39,18 @@ export type Authorization =
       readonly reason: string
       readonly budgets: readonly BudgetLeft[]
     }
-  | { readonly ok: false; readonly code: ErrorCode; readonly message: string; readonly details: ErrorDetails }
+  | {
+      readonly ok: false
+      readonly code: ErrorCode
+      readonly message: string
+      readonly details: ErrorDetails
+    }
 
 const schema = z.strictObject({
-  key: z.custom<string | Secret>((v) => typeof v === 'string' || v instanceof Secret, 'expected the platform key as text'),
+  key: z.custom<string | Secret>(
+    (v) => typeof v === 'string' || v instanceof Secret,
+    'expected the platform key as text',
+  ),
   scope: z.string().min(1).max(64).optional(),
   provider: z.string().min(1).max(64).default('openai'),
   model: z.string().min(1).max(256),
@@ -51,22 +59,31 @@ const schema = z.strictObject({
 })
 
 /** @throws TenantKeysError TK_INPUT_INVALID, and TK_STORE_* when the store cannot answer. */
-export async function previewCall(parts: CorridorParts, input: AuthorizeAsk): Promise<Authorization> {
+export async function previewCall(
+  parts: CorridorParts,
+  input: AuthorizeAsk,
+): Promise<Authorization> {
   const ask = parse(schema, input, 'ask')
   const usd = ask.estimate === undefined ? 0n : parseUsd(ask.estimate.usd, 'ask.estimate.usd')
   try {
     return await decide(parts, ask, usd)
   } catch (error) {
     // A denial is a value here; a store that cannot answer is not a denial.
-    if (!TenantKeysError.isInstance(error) || error.retryable || error.httpStatus >= 500) throw error
+    if (!TenantKeysError.isInstance(error) || error.retryable || error.httpStatus >= 500)
+      throw error
     return { ok: false, code: error.code, message: error.message, details: error.details }
   }
 }
 
-async function decide(parts: CorridorParts, ask: z.output<typeof schema>, usd: bigint): Promise<Authorization> {
+async function decide(
+  parts: CorridorParts,
+  ask: z.output<typeof schema>,
+  usd: bigint,
+): Promise<Authorization> {
   const { provider, model, scope = null } = ask
   const setting = parts.providers.get(provider)
-  if (!setting) throw new TenantKeysError('TK_PROVIDER_DENIED', { reason: 'this provider is not known' })
+  if (!setting)
+    throw new TenantKeysError('TK_PROVIDER_DENIED', { reason: 'this provider is not known' })
   const caller = await authenticate(parts, ask)
   const allowed = allowedScope(
     parts.policy.decide({ keyScopes: caller.key.scopes, scope, provider, model }),
@@ -75,10 +92,18 @@ async function decide(parts: CorridorParts, ask: z.output<typeof schema>, usd: b
   const credential = await chooseCredential(parts, ask, caller.tenant, setting)
   const { tenant, key } = caller
   const amounts = { usd: usd > 0n ? usd : 1n }
-  const result = await parts.guard.preview({ tenantId: tenant.id, accounts: accountPath(caller), amounts })
+  const result = await parts.guard.preview({
+    tenantId: tenant.id,
+    accounts: accountPath(caller),
+    amounts,
+  })
   if (!result.ok) {
     const details = result.denial ? explainDenial(result.denial) : {}
-    const error = new TenantKeysError(result.code, { tenantId: tenant.id, keyId: key.keyId, ...details })
+    const error = new TenantKeysError(result.code, {
+      tenantId: tenant.id,
+      keyId: key.keyId,
+      ...details,
+    })
     return { ok: false, code: error.code, message: error.message, details: error.details }
   }
   const { source: paidBy, reason } = credential

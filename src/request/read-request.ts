@@ -5,7 +5,13 @@
  */
 import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidv7 } from '../kernel/ids.ts'
-import type { CallContext, CorridorParts, OutgoingRequest, ProviderSetting, Target } from './parts.ts'
+import type {
+  CallContext,
+  CorridorParts,
+  OutgoingRequest,
+  ProviderSetting,
+  Target,
+} from './parts.ts'
 
 /** A client binding puts the id that joins the attempts of one call under this key of `init`. */
 export const CALL_ID: unique symbol = Symbol('tenantkeys.callId')

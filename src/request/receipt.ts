@@ -159,7 +159,10 @@ export function createReceiptBook(): ReceiptBook {
   return {
     note: (value, receipt) => void known.set(value, receipt),
     of: async (value) => {
-      const { usage, controller } = (value ?? {}) as { usage?: unknown; controller?: AbortController }
+      const { usage, controller } = (value ?? {}) as {
+        usage?: unknown
+        controller?: AbortController
+      }
       // parse() helpers return a copy that keeps the usage object; SDK streams carry a controller.
       const found = look(value) ?? look(usage) ?? look(controller?.signal)
       if (!found) throw new TenantKeysError('TK_RECEIPT_UNKNOWN')

@@ -24,7 +24,10 @@ export async function reserve(
   })
   if (result.ok) return
   const where = { tenantId: tenant.id, keyId: key.keyId }
-  throw new TenantKeysError(result.code, result.denial ? { ...where, ...explainDenial(result.denial) } : where)
+  throw new TenantKeysError(
+    result.code,
+    result.denial ? { ...where, ...explainDenial(result.denial) } : where,
+  )
 }
 
 /** The ids that hold, usage row and events carry. */

@@ -84,7 +84,13 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
 
 function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null): Attempt {
   const item = { holdId: plan.attemptId, tenantId: plan.tenant.id }
-  const end = { outcome: 'voided', quality: 'measured', httpStatus, tokens: NO_TOKENS, servedModel: null } as const
+  const end = {
+    outcome: 'voided',
+    quality: 'measured',
+    httpStatus,
+    tokens: NO_TOKENS,
+    servedModel: null,
+  } as const
   const receipt = makeReceipt(plan, end, { costNanoUsd: 0n, settled: null })
   const done = retried(parts, () => parts.guard.void(item)).then(() => receipt)
   return { done, unconfirmed: { ...receipt, settled: false } }
@@ -106,7 +112,13 @@ function retried<R extends { readonly ok: boolean }>(
   // The first try costs no retry machinery; p-retry comes in only after a failure.
   return attempt().catch((first: unknown) => {
     if (first instanceof AbortError) throw first
-    const options = { retries: 50, minTimeout: 1000, maxTimeout: 30_000, maxRetryTime: parts.holdTtlMs, unref: true }
+    const options = {
+      retries: 50,
+      minTimeout: 1000,
+      maxTimeout: 30_000,
+      maxRetryTime: parts.holdTtlMs,
+      unref: true,
+    }
     return pRetry(attempt, options)
   })
 }
@@ -114,7 +126,9 @@ function retried<R extends { readonly ok: boolean }>(
 const isPassing = (error: unknown): boolean => TenantKeysError.isInstance(error) && error.retryable
 
 const asError = (error: unknown): Error =>
-  TenantKeysError.isInstance(error) ? error : new TenantKeysError('TK_INTERNAL', {}, { cause: error })
+  TenantKeysError.isInstance(error)
+    ? error
+    : new TenantKeysError('TK_INTERNAL', {}, { cause: error })
 
 /** Waits for the store as long as a caller may be kept waiting, then lets the work go on alone. With
  * `settle: 'background'` nobody waits, and the receipt is published when the store has answered. */
@@ -147,8 +161,17 @@ async function conclude(
   clearTimeout(timer)
 }
 
-function reportOverage(parts: CorridorParts, plan: CallPlan, result: SettleResult & { ok: true }): void {
+function reportOverage(
+  parts: CorridorParts,
+  plan: CallPlan,
+  result: SettleResult & { ok: true },
+): void {
   if (result.overage.usd === 0n) return
   const { tenant, attemptId: holdId } = plan
-  parts.reporter.emit({ kind: 'budget.overage', tenantId: tenant.id, holdId, overageNanoUsd: result.overage.usd })
+  parts.reporter.emit({
+    kind: 'budget.overage',
+    tenantId: tenant.id,
+    holdId,
+    overageNanoUsd: result.overage.usd,
+  })
 }

@@ -30,7 +30,10 @@ export function watchedBody(
   }
 }
 
-function wrap(original: ReadableStream<Uint8Array>, watcher: BodyWatcher): ReadableStream<Uint8Array> {
+function wrap(
+  original: ReadableStream<Uint8Array>,
+  watcher: BodyWatcher,
+): ReadableStream<Uint8Array> {
   const reader = original.getReader()
   return new ReadableStream<Uint8Array>(
     {

@@ -25,7 +25,11 @@ export interface TenantsApi {
   /** @returns `null` when there is none. */
   get(tenantId: string): Promise<TenantRecord | null>
   /** Children of `parentId`, or every tenant; in order of id. */
-  list(query?: { parentId?: string; after?: string | null; limit?: number }): Promise<Page<TenantRecord>>
+  list(query?: {
+    parentId?: string
+    after?: string | null
+    limit?: number
+  }): Promise<Page<TenantRecord>>
 }
 
 const createSchema = z.strictObject({
@@ -41,7 +45,15 @@ export function tenantsApi(storage: Storage): TenantsApi {
     create: async (input) => {
       const { actor, ...tenant } = parse(createSchema, input)
       const detail = { credentials: tenant.credentials, parent: tenant.parentId ?? '' }
-      const audit = [{ tenantId: tenant.id, actor, action: 'tenant.create', target: `tenant:${tenant.id}`, detail }]
+      const audit = [
+        {
+          tenantId: tenant.id,
+          actor,
+          action: 'tenant.create',
+          target: `tenant:${tenant.id}`,
+          detail,
+        },
+      ]
       return storage.tenants.create(tenant, { audit })
     },
     get: async (tenantId) => storage.tenants.get(parse(idSchema, tenantId, 'tenantId')),

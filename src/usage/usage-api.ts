@@ -30,7 +30,10 @@ const querySchema = z.strictObject({
   tenantId: idSchema.nullable().default(null),
   fromMs: timeSchema.nullable().default(null),
   untilMs: timeSchema.nullable().default(null),
-  by: z.array(z.enum(['tenant', 'key', 'scope', 'provider', 'model'])).max(5).default([]),
+  by: z
+    .array(z.enum(['tenant', 'key', 'scope', 'provider', 'model']))
+    .max(5)
+    .default([]),
 })
 
 export function usageApi(storage: Storage): UsageApi {

@@ -4,7 +4,12 @@ import { memory } from '../../src/adapters/memory/index.ts'
 import { TenantKeysError } from '../../src/kernel/errors.ts'
 import type { SecretRecord } from '../../src/storage/records.ts'
 import type { Storage } from '../../src/storage/storage.ts'
-import { type Installation, install, PLATFORM_SECRET, TENANT_SECRET } from '../support/installation.ts'
+import {
+  type Installation,
+  install,
+  PLATFORM_SECRET,
+  TENANT_SECRET,
+} from '../support/installation.ts'
 import { chat, json, type ProviderServer, startProvider } from '../support/provider-server.ts'
 
 const ASK = { model: 'gpt-4o-mini', messages: [{ role: 'user' as const, content: 'Hello' }] }
@@ -29,12 +34,21 @@ async function open(options: Parameters<typeof install>[1] = {}): Promise<Instal
 }
 
 const codeOf = async (work: Promise<unknown>): Promise<string | null> => {
-  const error = await work.then(() => null, (e: unknown) => e)
-  return TenantKeysError.isInstance(error) ? error.code : error === null ? null : `not ours: ${String(error)}`
+  const error = await work.then(
+    () => null,
+    (e: unknown) => e,
+  )
+  return TenantKeysError.isInstance(error)
+    ? error.code
+    : error === null
+      ? null
+      : `not ours: ${String(error)}`
 }
 
 const sawPlatformKey = (): boolean =>
-  server.requests.some((r) => JSON.stringify(r.headers).includes(PLATFORM_SECRET) || r.text.includes(PLATFORM_SECRET))
+  server.requests.some(
+    (r) => JSON.stringify(r.headers).includes(PLATFORM_SECRET) || r.text.includes(PLATFORM_SECRET),
+  )
 
 /** A store whose secret rows are changed on the way out, as by someone who writes to the database. */
 function tampered(change: (row: SecretRecord) => SecretRecord): Storage {
@@ -69,7 +83,9 @@ describe('T-I4 a strict tenant never falls back to the platform credential', () 
   test('S1.16 a credential that the provider refuses is not replaced', async () => {
     const { client } = await open()
     server.answer = (_, response) => json(response, { error: { message: 'bad key' } }, 401)
-    await expect(client().chat.completions.create(ASK)).rejects.toBeInstanceOf(OpenAI.AuthenticationError)
+    await expect(client().chat.completions.create(ASK)).rejects.toBeInstanceOf(
+      OpenAI.AuthenticationError,
+    )
     expect(server.requests).toHaveLength(1)
     expect(sawPlatformKey()).toBe(false)
   })
@@ -85,8 +101,13 @@ describe('T-I4 a strict tenant never falls back to the platform credential', () 
     const { tk } = await open()
     await tk.tenants.create({ id: 'free', credentials: 'platform' })
     const { key } = await tk.keys.issue({ tenantId: 'free', name: 'k', scopes: ['support:chat'] })
-    const answer = await tk.withTenantKey(new OpenAI({ apiKey: 'x' }), { key }).chat.completions.create(ASK)
-    expect(await tk.receiptOf(answer)).toMatchObject({ paidBy: 'platform', credential: { secretId: null } })
+    const answer = await tk
+      .withTenantKey(new OpenAI({ apiKey: 'x' }), { key })
+      .chat.completions.create(ASK)
+    expect(await tk.receiptOf(answer)).toMatchObject({
+      paidBy: 'platform',
+      credential: { secretId: null },
+    })
     expect(sawPlatformKey()).toBe(true)
   })
 
@@ -105,7 +126,9 @@ describe("T-S4 a tenant's credential goes only where it was stored for", () => {
   test('an endpoint the operator has not listed is refused before anything is written', async () => {
     const { tk } = await open()
     const before = await tk.secrets.get({ tenantId: 'acme', provider: 'openai' })
-    expect(await codeOf(tk.secrets.put({ tenantId: 'acme', provider: 'openai', value }))).toBe('TK_ORIGIN_DENIED')
+    expect(await codeOf(tk.secrets.put({ tenantId: 'acme', provider: 'openai', value }))).toBe(
+      'TK_ORIGIN_DENIED',
+    )
     expect(await tk.secrets.get({ tenantId: 'acme', provider: 'openai' })).toEqual(before)
   })
 
@@ -113,7 +136,10 @@ describe("T-S4 a tenant's credential goes only where it was stored for", () => {
     const { tk } = await open({ allowedEndpoints: ['https://llm.acme.example'] })
     const { endpoint } = value
     const put = tk.secrets.put({ tenantId: 'acme', provider: 'openai', value: { endpoint } })
-    await expect(put).rejects.toMatchObject({ code: 'TK_INPUT_INVALID', details: { field: 'value.apiKey' } })
+    await expect(put).rejects.toMatchObject({
+      code: 'TK_INPUT_INVALID',
+      details: { field: 'value.apiKey' },
+    })
   })
 
   test('a listed endpoint gets the tenant credential, at its own path', async () => {
@@ -121,7 +147,11 @@ describe("T-S4 a tenant's credential goes only where it was stored for", () => {
     try {
       const { tk, client } = await open({ allowedEndpoints: [new URL(own.baseUrl).origin] })
       const apiKey = TENANT_SECRET
-      await tk.secrets.put({ tenantId: 'acme', provider: 'openai', value: { apiKey, endpoint: own.baseUrl } })
+      await tk.secrets.put({
+        tenantId: 'acme',
+        provider: 'openai',
+        value: { apiKey, endpoint: own.baseUrl },
+      })
       await client().chat.completions.create(ASK)
       expect(own.requests[0]).toMatchObject({ url: '/v1/chat/completions' })
       expect(server.requests).toHaveLength(0)
@@ -134,7 +164,11 @@ describe("T-S4 a tenant's credential goes only where it was stored for", () => {
     const evil = await startProvider(chat)
     try {
       const { origin } = new URL(evil.baseUrl)
-      const move = (row: SecretRecord): SecretRecord => ({ ...row, origin, publicFields: { endpoint: evil.baseUrl } })
+      const move = (row: SecretRecord): SecretRecord => ({
+        ...row,
+        origin,
+        publicFields: { endpoint: evil.baseUrl },
+      })
       const { client } = await open({ storage: tampered(move), allowedEndpoints: [origin] })
       expect(await codeOf(client().chat.completions.create(ASK))).toBe('TK_ENVELOPE_OPEN_FAILED')
       expect(evil.requests).toHaveLength(0)
@@ -149,12 +183,15 @@ describe("T-S4 a tenant's credential goes only where it was stored for", () => {
       origin: 'https://a.example',
       publicFields: { endpoint: 'https://evil.example/v1' },
     })
-    const { client } = await open({ storage: tampered(move), allowedEndpoints: ['https://a.example'] })
+    const { client } = await open({
+      storage: tampered(move),
+      allowedEndpoints: ['https://a.example'],
+    })
     expect(await codeOf(client().chat.completions.create(ASK))).toBe('TK_ORIGIN_DENIED')
   })
 })
 
-test("T-S5 the platform credential never goes to an origin a tenant set", async () => {
+test('T-S5 the platform credential never goes to an origin a tenant set', async () => {
   const own = await startProvider(chat)
   try {
     const { tk } = await open({ allowedEndpoints: [new URL(own.baseUrl).origin] })
@@ -192,7 +229,11 @@ describe("nothing of the platform's identity leaks into a tenant's call", () => 
 
   test('credentials put on a single call are replaced by the tenant credential', async () => {
     const { client } = await open()
-    const headers = { Authorization: `Bearer ${PLATFORM_SECRET}`, 'api-key': PLATFORM_SECRET, Cookie: PLATFORM_SECRET }
+    const headers = {
+      Authorization: `Bearer ${PLATFORM_SECRET}`,
+      'api-key': PLATFORM_SECRET,
+      Cookie: PLATFORM_SECRET,
+    }
     await client().chat.completions.create(ASK, { headers })
     expect(server.requests[0]?.headers.authorization).toBe(`Bearer ${TENANT_SECRET}`)
     expect(sawPlatformKey()).toBe(false)
@@ -232,9 +273,23 @@ describe('T-I1 ids of another tenant answer exactly as ids that never existed', 
       ['keys.disable', (id) => tk.keys.disable({ tenantId: 'mallory', keyId: id })],
       ['keys.enable', (id) => tk.keys.enable({ tenantId: 'mallory', keyId: id })],
       ['keys.revoke', (id) => tk.keys.revoke({ tenantId: 'mallory', keyId: id })],
-      ['budgets.set', (id) => tk.budgets.set({ account: { tenantId: 'mallory', keyId: id }, window: 'month', limit: { usd: '1' } })],
-      ['budgets.get', (id) => tk.budgets.get({ account: { tenantId: 'mallory', keyId: id }, window: 'month' })],
-      ['budgets.remove', (id) => tk.budgets.remove({ account: { tenantId: 'mallory', keyId: id }, window: 'month' })],
+      [
+        'budgets.set',
+        (id) =>
+          tk.budgets.set({
+            account: { tenantId: 'mallory', keyId: id },
+            window: 'month',
+            limit: { usd: '1' },
+          }),
+      ],
+      [
+        'budgets.get',
+        (id) => tk.budgets.get({ account: { tenantId: 'mallory', keyId: id }, window: 'month' }),
+      ],
+      [
+        'budgets.remove',
+        (id) => tk.budgets.remove({ account: { tenantId: 'mallory', keyId: id }, window: 'month' }),
+      ],
     ]
     const answer = (work: Promise<unknown>, id: string): Promise<string> =>
       work.then(
@@ -255,16 +310,49 @@ describe('T-I1 ids of another tenant answer exactly as ids that never existed', 
 
 describe('T-I6 ids of the wrong grammar are refused at the door', () => {
   const hostile = [
-    '', '.', '..', '../acme', 'a/b', 'a%2e%2e', '%2e%2e', '//', 'a b', ' acme', 'acme ', 'acme\n', 'acme\u0000',
-    '\u202Eacme', 'аcme', 'acmé', 'acme\u0301', 'x'.repeat(65), 'x'.repeat(65_536), '{acme}', "a'b", 'a"b', 'a;b',
-    'a:b', 'a.b', '𝓪cme', 'a\\b', '*', '?', '#', '\u200Bacme', 'acme\uFEFF', '$ne', 'a|b',
+    '',
+    '.',
+    '..',
+    '../acme',
+    'a/b',
+    'a%2e%2e',
+    '%2e%2e',
+    '//',
+    'a b',
+    ' acme',
+    'acme ',
+    'acme\n',
+    'acme\u0000',
+    '\u202Eacme',
+    'аcme',
+    'acmé',
+    'acme\u0301',
+    'x'.repeat(65),
+    'x'.repeat(65_536),
+    '{acme}',
+    "a'b",
+    'a"b',
+    'a;b',
+    'a:b',
+    'a.b',
+    '𝓪cme',
+    'a\\b',
+    '*',
+    '?',
+    '#',
+    '\u200Bacme',
+    'acme\uFEFF',
+    '$ne',
+    'a|b',
   ]
   test.each(hostile.map((id) => [JSON.stringify(id).slice(0, 24), id]))('%s', async (_, id) => {
     const { tk } = await open()
     const before = (await tk.tenants.list()).items.length
     expect(await codeOf(tk.tenants.create({ id }))).toBe('TK_INPUT_INVALID')
     expect(await codeOf(tk.tenants.get(id))).toBe('TK_INPUT_INVALID')
-    expect(await codeOf(tk.keys.issue({ tenantId: id, name: 'n', scopes: ['support:chat'] }))).toBe('TK_INPUT_INVALID')
+    expect(await codeOf(tk.keys.issue({ tenantId: id, name: 'n', scopes: ['support:chat'] }))).toBe(
+      'TK_INPUT_INVALID',
+    )
     expect((await tk.tenants.list()).items).toHaveLength(before)
   })
 

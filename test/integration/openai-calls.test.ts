@@ -32,7 +32,11 @@ afterEach(async () => {
   await server.close()
 })
 
-const failure = (work: Promise<unknown>): Promise<unknown> => work.then(() => null, (error: unknown) => error)
+const failure = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => null,
+    (error: unknown) => error,
+  )
 const codeOf = async (work: Promise<unknown>): Promise<string | null> => {
   const error = await failure(work)
   return TenantKeysError.isInstance(error) ? error.code : `not ours: ${String(error)}`
@@ -103,11 +107,14 @@ describe('a plain call', () => {
     expect(here.receipts).toHaveLength(1)
   })
 
-  test.each(['text', 'arrayBuffer', 'blob'] as const)('a response read by %s() settles', async (how) => {
-    const response = await here.client().chat.completions.create(ASK).asResponse()
-    await response[how]()
-    expect(here.receipts.map((r) => r.costNanoUsd)).toEqual([USAGE_COST_NANO])
-  })
+  test.each(['text', 'arrayBuffer', 'blob'] as const)(
+    'a response read by %s() settles',
+    async (how) => {
+      const response = await here.client().chat.completions.create(ASK).asResponse()
+      await response[how]()
+      expect(here.receipts.map((r) => r.costNanoUsd)).toEqual([USAGE_COST_NANO])
+    },
+  )
 
   test('a response read through its body, or through two clones, settles once', async () => {
     const raw = await here.client().chat.completions.create(ASK).asResponse()
@@ -126,7 +133,9 @@ describe('a plain call', () => {
 
   test('parallel calls on one wrapped client keep apart', async () => {
     const client = here.client()
-    const answers = await Promise.all(Array.from({ length: 20 }, () => client.chat.completions.create(ASK)))
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => client.chat.completions.create(ASK)),
+    )
     const receipts = await Promise.all(answers.map((a) => here.tk.receiptOf(a)))
     expect(new Set(receipts.map((r) => r.attemptId)).size).toBe(20)
     expect(new Set(receipts.map((r) => r.callId)).size).toBe(20)
@@ -167,7 +176,10 @@ describe('a stream', () => {
     expect(chunks.map((c) => c.choices[0]!.delta.content ?? '').join('')).toBe(WORDS.join(''))
     expect(chunks.every((c) => c.choices.length === 1)).toBe(true)
     expect(server.requests[0]?.body.stream_options).toEqual({ include_usage: true })
-    expect(await here.tk.receiptOf(stream)).toMatchObject({ quality: 'measured', costNanoUsd: USAGE_COST_NANO })
+    expect(await here.tk.receiptOf(stream)).toMatchObject({
+      quality: 'measured',
+      costNanoUsd: USAGE_COST_NANO,
+    })
   })
 
   test('shows the usage chunk to a caller who asked', async () => {
@@ -180,32 +192,35 @@ describe('a stream', () => {
     expect((await here.tk.receiptOf(stream)).costNanoUsd).toBe(USAGE_COST_NANO)
   })
 
-  test.each([false, true])('chunks arrive when the provider sent them (usage asked for: %s)', async (include_usage) => {
-    const received: string[] = []
-    let next = (): void => {}
-    server.answer = async ({ body }, response) => {
-      const out = openStream(response)
-      for (const content of WORDS) {
-        // The next word leaves only after the last one was seen by the caller.
-        const seen = new Promise<void>((resolve) => {
-          next = resolve
-        })
-        await out.send(chunkOf(body.model, { content }))
-        await seen
+  test.each([false, true])(
+    'chunks arrive when the provider sent them (usage asked for: %s)',
+    async (include_usage) => {
+      const received: string[] = []
+      let next = (): void => {}
+      server.answer = async ({ body }, response) => {
+        const out = openStream(response)
+        for (const content of WORDS) {
+          // The next word leaves only after the last one was seen by the caller.
+          const seen = new Promise<void>((resolve) => {
+            next = resolve
+          })
+          await out.send(chunkOf(body.model, { content }))
+          await seen
+        }
+        await out.send(usageChunk(body.model))
+        await out.send('[DONE]')
+        out.end()
       }
-      await out.send(usageChunk(body.model))
-      await out.send('[DONE]')
-      out.end()
-    }
-    const stream = await here
-      .client()
-      .chat.completions.create({ ...ASK, stream: true, stream_options: { include_usage } })
-    for await (const chunk of stream) {
-      received.push(chunk.choices[0]?.delta.content ?? '')
-      next()
-    }
-    expect(received.slice(0, WORDS.length)).toEqual(WORDS)
-  })
+      const stream = await here
+        .client()
+        .chat.completions.create({ ...ASK, stream: true, stream_options: { include_usage } })
+      for await (const chunk of stream) {
+        received.push(chunk.choices[0]?.delta.content ?? '')
+        next()
+      }
+      expect(received.slice(0, WORDS.length)).toEqual(WORDS)
+    },
+  )
 
   test('the stream helper works', async () => {
     const runner = here.client().chat.completions.stream(ASK)
@@ -215,7 +230,10 @@ describe('a stream', () => {
   })
 
   test('asResponse() on a stream gives an event stream that settles when it is read', async () => {
-    const response = await here.client().chat.completions.create({ ...ASK, stream: true }).asResponse()
+    const response = await here
+      .client()
+      .chat.completions.create({ ...ASK, stream: true })
+      .asResponse()
     const text = await response.text()
     expect(text).toContain('data: [DONE]')
     expect(text).not.toContain('prompt_tokens')
@@ -227,11 +245,16 @@ describe('a stream', () => {
     server.answer = async ({ body }, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       response.write(': keep-alive\n\n')
-      response.write(`event: delta\nid: 7\ndata: ${JSON.stringify(chunkOf(body.model, { content: 'a' }))}\n\n`)
+      response.write(
+        `event: delta\nid: 7\ndata: ${JSON.stringify(chunkOf(body.model, { content: 'a' }))}\n\n`,
+      )
       response.write(`data: ${JSON.stringify(usageChunk(body.model))}\n\ndata: [DONE]\n\n`)
       response.end()
     }
-    const response = await here.client().chat.completions.create({ ...ASK, stream: true }).asResponse()
+    const response = await here
+      .client()
+      .chat.completions.create({ ...ASK, stream: true })
+      .asResponse()
     const text = await response.text()
     expect(text).toContain(': keep-alive\n')
     expect(text).toContain('event: delta\nid: 7\ndata: {')
@@ -332,7 +355,10 @@ describe('T-U1 a stream that does not end as planned makes one usage row, with a
     }
     const stream = await here.client().chat.completions.create({ ...ASK, stream: true })
     for await (const _ of stream);
-    expect(await here.tk.receiptOf(stream)).toMatchObject({ outcome: 'broken', quality: 'estimated' })
+    expect(await here.tk.receiptOf(stream)).toMatchObject({
+      outcome: 'broken',
+      quality: 'estimated',
+    })
     expect((await books()).calls).toBe(1)
   })
 
@@ -381,20 +407,26 @@ describe('attempts', () => {
       response.writeHead(307, { location: 'http://127.0.0.1:9/v1/chat/completions' })
       response.end()
     }
-    expect(await failure(here.client().chat.completions.create(ASK))).toBeInstanceOf(OpenAI.APIError)
+    expect(await failure(here.client().chat.completions.create(ASK))).toBeInstanceOf(
+      OpenAI.APIError,
+    )
     expect(server.requests).toHaveLength(1)
     expect((await acmeBudget(here.tk)).held).toBe(0n)
   })
 
   test('a provider that cannot be reached costs nothing', async () => {
     await server.close()
-    expect(await failure(here.client().chat.completions.create(ASK))).toBeInstanceOf(OpenAI.APIConnectionError)
+    expect(await failure(here.client().chat.completions.create(ASK))).toBeInstanceOf(
+      OpenAI.APIConnectionError,
+    )
     expect(await acmeBudget(here.tk)).toEqual({ used: 0n, held: 0n })
   })
 
   test('a connection that breaks before any status keeps its hold and is reported', async () => {
     server.answer = (_, response) => response.destroy()
-    expect(await failure(here.client().chat.completions.create(ASK))).toBeInstanceOf(OpenAI.APIConnectionError)
+    expect(await failure(here.client().chat.completions.create(ASK))).toBeInstanceOf(
+      OpenAI.APIConnectionError,
+    )
     expect((await acmeBudget(here.tk)).held).toBeGreaterThan(0n)
     expect(here.events.map((e) => e.kind)).toContain('call.outcome_unknown')
   })
@@ -405,9 +437,16 @@ describe('denials stop the call at once, as our typed error, before anything is 
     ['TK_MODEL_DENIED', () => here.client().chat.completions.create({ ...ASK, model: 'gpt-4o' })],
     ['TK_SCOPE_DENIED', () => here.client({ scope: 'support:other' }).chat.completions.create(ASK)],
     ['TK_KEY_MALFORMED', () => here.client({ key: 'nonsense' }).chat.completions.create(ASK)],
-    ['TK_PRICE_MISSING', () => here.client().chat.completions.create({ ...ASK, model: 'local-model' })],
+    [
+      'TK_PRICE_MISSING',
+      () => here.client().chat.completions.create({ ...ASK, model: 'local-model' }),
+    ],
     ['TK_OPERATION_NOT_SUPPORTED', () => here.client().models.list()],
-    ['TK_BUDGET_EXHAUSTED', () => here.client().chat.completions.create({ ...ASK, n: 100, max_completion_tokens: 100_000 })],
+    [
+      'TK_BUDGET_EXHAUSTED',
+      () =>
+        here.client().chat.completions.create({ ...ASK, n: 100, max_completion_tokens: 100_000 }),
+    ],
   ]
   test.each(cases)('%s', async (code, call) => {
     expect(await codeOf(call())).toBe(code)
@@ -426,14 +465,22 @@ describe('denials stop the call at once, as our typed error, before anything is 
       here.client().chat.completions.create({ ...ASK, n: 100, max_completion_tokens: 100_000 }),
     )
     const { denial } = (error as TenantKeysError).details as { denial: Record<string, string> }
-    expect(denial).toMatchObject({ account: 'tenant:acme', window: 'month', limitUsd: '1.00', usedUsd: '0.00' })
+    expect(denial).toMatchObject({
+      account: 'tenant:acme',
+      window: 'month',
+      limitUsd: '1.00',
+      usedUsd: '0.00',
+    })
     expect(denial.wouldFitUsd).toBe('1.00')
     expect(Date.parse(denial.resetsAt!)).toBeGreaterThan(Date.now())
   })
 
   test('tk.fetch throws the same error itself', async () => {
     const fetch = here.tk.fetch({ key: here.key, scope: 'support:other' })
-    const call = fetch('https://api.openai.com/v1/chat/completions', { method: 'POST', body: JSON.stringify(ASK) })
+    const call = fetch('https://api.openai.com/v1/chat/completions', {
+      method: 'POST',
+      body: JSON.stringify(ASK),
+    })
     expect(await codeOf(call)).toBe('TK_SCOPE_DENIED')
   })
 
@@ -445,12 +492,19 @@ describe('denials stop the call at once, as our typed error, before anything is 
 
   test('S2.25 authorize previews the decision and consumes nothing', async () => {
     const ask = { key: here.key, model: 'gpt-4o-mini', estimate: { usd: '0.50' } }
-    expect(await here.tk.authorize(ask)).toMatchObject({ ok: true, paidBy: 'tenant', scope: 'support:chat' })
+    expect(await here.tk.authorize(ask)).toMatchObject({
+      ok: true,
+      paidBy: 'tenant',
+      scope: 'support:chat',
+    })
     expect(await here.tk.authorize({ ...ask, estimate: { usd: '2.00' } })).toMatchObject({
       ok: false,
       code: 'TK_BUDGET_EXHAUSTED',
     })
-    expect(await here.tk.authorize({ ...ask, model: 'gpt-4o' })).toMatchObject({ ok: false, code: 'TK_MODEL_DENIED' })
+    expect(await here.tk.authorize({ ...ask, model: 'gpt-4o' })).toMatchObject({
+      ok: false,
+      code: 'TK_MODEL_DENIED',
+    })
     expect(await acmeBudget(here.tk)).toEqual({ used: 0n, held: 0n })
   })
 })

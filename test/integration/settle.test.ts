@@ -3,7 +3,15 @@ import { memory } from '../../src/adapters/memory/index.ts'
 import { TenantKeysError } from '../../src/kernel/errors.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { acmeBudget, type Installation, install } from '../support/installation.ts'
-import { chat, chunkOf, openStream, type ProviderServer, startProvider, USAGE_COST_NANO, usageChunk } from '../support/provider-server.ts'
+import {
+  chat,
+  chunkOf,
+  openStream,
+  type ProviderServer,
+  startProvider,
+  USAGE_COST_NANO,
+  usageChunk,
+} from '../support/provider-server.ts'
 
 const ASK = { model: 'gpt-4o-mini', messages: [{ role: 'user' as const, content: 'Hello' }] }
 
@@ -53,7 +61,9 @@ describe('durable before delivered', () => {
       order.push('settle ends')
     })
     const { client } = await open({ storage, settleWaitMs: 60_000 })
-    const call = client().chat.completions.create(ASK).then(() => order.push('delivered'))
+    const call = client()
+      .chat.completions.create(ASK)
+      .then(() => order.push('delivered'))
     while (order.length === 0) await new Promise((resolve) => setImmediate(resolve))
     held.open()
     await call
@@ -94,7 +104,10 @@ describe('durable before delivered', () => {
 
   test('settle: background delivers at once, and flush waits for the rest', async () => {
     const held = gate()
-    const { tk, client } = await open({ storage: withSettle(() => held.opened), settle: 'background' })
+    const { tk, client } = await open({
+      storage: withSettle(() => held.opened),
+      settle: 'background',
+    })
     const answer = await client().chat.completions.create(ASK)
     expect(answer.choices).toHaveLength(1)
     expect((await acmeBudget(tk)).used).toBe(0n)
@@ -105,10 +118,16 @@ describe('durable before delivered', () => {
 
   test('a store that does not answer in time delays nobody: the answer is delivered, an event says so, the settle follows', async () => {
     const held = gate()
-    const { tk, client, events } = await open({ storage: withSettle(() => held.opened), settleWaitMs: 1 })
+    const { tk, client, events } = await open({
+      storage: withSettle(() => held.opened),
+      settleWaitMs: 1,
+    })
     const answer = await client().chat.completions.create(ASK)
     expect(events.map((e) => e.kind)).toEqual(['settle.delayed'])
-    expect(await tk.receiptOf(answer)).toMatchObject({ settled: false, costNanoUsd: USAGE_COST_NANO })
+    expect(await tk.receiptOf(answer)).toMatchObject({
+      settled: false,
+      costNanoUsd: USAGE_COST_NANO,
+    })
     held.open()
     await tk.flush()
     expect(await acmeBudget(tk)).toEqual({ used: USAGE_COST_NANO, held: 0n })
@@ -160,7 +179,12 @@ describe('a settle that fails', () => {
 
 test('what onReceipt and onEvent throw goes to the logger and no further', async () => {
   const errors: string[] = []
-  const logger = { debug() {}, info() {}, warn() {}, error: (message: string) => errors.push(message) }
+  const logger = {
+    debug() {},
+    info() {},
+    warn() {},
+    error: (message: string) => errors.push(message),
+  }
   const { client } = await open({
     logger,
     onEvent: () => {
@@ -181,7 +205,16 @@ test('T-B7 a call that costs more than its hold is posted in full, flagged, repo
     const message = { role: 'assistant', content: 'much', refusal: null }
     const choices = [{ index: 0, finish_reason: 'stop', logprobs: null, message }]
     response.writeHead(200, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ id: 'c', object: 'chat.completion', created: 1, model: 'm', choices, usage }))
+    response.end(
+      JSON.stringify({
+        id: 'c',
+        object: 'chat.completion',
+        created: 1,
+        model: 'm',
+        choices,
+        usage,
+      }),
+    )
   }
   const { tk, client, events, receipts } = await open({})
   await client().chat.completions.create(ASK)
@@ -189,7 +222,9 @@ test('T-B7 a call that costs more than its hold is posted in full, flagged, repo
   expect(receipts[0]?.overageNanoUsd).toBeGreaterThan(2_990_000_000n)
   expect((await acmeBudget(tk)).used).toBe(3_000_015_000n)
   expect(events.map((e) => e.kind)).toContain('budget.overage')
-  await expect(client().chat.completions.create(ASK)).rejects.toMatchObject({ code: 'TK_BUDGET_EXHAUSTED' })
+  await expect(client().chat.completions.create(ASK)).rejects.toMatchObject({
+    code: 'TK_BUDGET_EXHAUSTED',
+  })
 })
 
 test('T-B1 64 callers on one cap: as many as one by one would hold, and never above it', async () => {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHash } from 'node:crypto'
 import OpenAI from 'openai'
 import { memory } from '../../src/adapters/memory/index.ts'
 import type { RuntimeEvent } from '../../src/kernel/events.ts'
@@ -13,9 +14,9 @@ import type { Receipt } from '../../src/request/receipt.ts'
 import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import { createTenantKeys, type TenantKeys } from '../../src/tenant-keys.ts'
 
-/** Looks random enough for the weak-key check, and is obviously no real key. */
+/** Key material that is the same in every run, and known to everybody. */
 export const testKey = (seed: number): Uint8Array =>
-  Uint8Array.from({ length: 32 }, (_, i) => (i * 37 + seed * 101 + 11) % 256)
+  createHash('sha256').update(`not a secret: test key ${seed}`).digest()
 
 export const TENANT_SECRET = 'sk-tenant-0123456789abcdefghij-CANARY'
 export const PLATFORM_SECRET = 'sk-platform-0123456789abcdefghij-CANARY'
@@ -54,8 +55,16 @@ export async function install(
   await tk.tenants.create({ id: 'reseller' })
   await tk.tenants.create({ id: 'acme', parentId: 'reseller' })
   await tk.secrets.put({ tenantId: 'acme', provider: 'openai', value: { apiKey: TENANT_SECRET } })
-  await tk.budgets.set({ account: { tenantId: 'acme' }, window: 'month', limit: { usd: monthlyUsd } })
-  const { key, info } = await tk.keys.issue({ tenantId: 'acme', name: 'test', scopes: ['support:chat'] })
+  await tk.budgets.set({
+    account: { tenantId: 'acme' },
+    window: 'month',
+    limit: { usd: monthlyUsd },
+  })
+  const { key, info } = await tk.keys.issue({
+    tenantId: 'acme',
+    name: 'test',
+    scopes: ['support:chat'],
+  })
   return {
     tk,
     key,

@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 export interface SeenRequest {
@@ -99,7 +104,12 @@ export function chatJson(options: { usage?: object | null; content?: string } = 
   }
 }
 
-export function json(response: ServerResponse, value: unknown, status = 200, headers: object = {}): void {
+export function json(
+  response: ServerResponse,
+  value: unknown,
+  status = 200,
+  headers: object = {},
+): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers })
   response.end(JSON.stringify(value))
 }
