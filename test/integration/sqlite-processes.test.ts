@@ -1,0 +1,158 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { symlinkSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { sqlite } from '../../src/adapters/sqlite/index.ts'
+import { ledgerBench } from '../../src/testing/storage-conformance/ledger-bench.ts'
+import { keyIdOf, NONE, newKey, tenants } from '../../src/testing/storage-conformance/samples.ts'
+import { bundle } from '../support/bundle.ts'
+import { queryAll, temporaryFiles } from '../support/sqlite.ts'
+import type { Order, RaceResult } from './sqlite-worker.ts'
+
+const FULL = process.env.TENANTKEYS_FORCE === '1'
+const PROCESSES = 4
+const CALLERS = 64
+const ROUNDS = FULL ? 100 : 5
+const KILLS = FULL ? 100 : 8
+
+const fileOf = temporaryFiles()
+let script = ''
+
+beforeAll(async () => {
+  script = await bundle('test/integration/sqlite-worker.ts', fileOf('built'), 'worker')
+  // The worker finds its driver as a host would: in the node_modules above it.
+  symlinkSync(resolve('node_modules'), fileOf('node_modules'))
+})
+
+const children = new Set<ChildProcess>()
+
+async function startWorker(file: string): Promise<ChildProcess> {
+  const child = fork(script, [file])
+  children.add(child)
+  await once(child, 'message')
+  return child
+}
+
+const startWorkers = (file: string): Promise<ChildProcess[]> =>
+  Promise.all(Array.from({ length: PROCESSES }, () => startWorker(file)))
+
+async function tell<T>(child: ChildProcess, order: Order): Promise<T> {
+  const answer = once(child, 'message')
+  child.send(order)
+  const [said] = (await answer) as [T & { failed?: string }]
+  if (said.failed) throw new Error(`the worker failed: ${said.failed}`)
+  return said
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  children.delete(child)
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGKILL')
+  await gone
+}
+
+const killAll = async (): Promise<void> => {
+  await Promise.all([...children].map(kill))
+}
+afterEach(killAll)
+afterAll(killAll)
+
+const sum = (amounts: readonly (string | bigint)[]): bigint =>
+  amounts.reduce<bigint>((total, amount) => total + BigInt(amount), 0n)
+
+describe(`${PROCESSES} processes on one file`, () => {
+  it(`T-B1 ${CALLERS} callers in each never pass the cap, and leave no room that fits (${ROUNDS} rounds)`, async () => {
+    const file = fileOf('race.db')
+    const storage = sqlite({ file, synchronous: 'NORMAL', busyTimeoutMs: 60_000 })
+    await storage.migrate()
+    const workers = await startWorkers(file)
+    for (let round = 0; round < ROUNDS; round++) {
+      const tenantId = `round-${round}`
+      const cap = 5003n
+      const bench = await ledgerBench(storage, { limit: cap, tenantId })
+      // Amounts of 31 to 43, none of which divides the cap; the callers ask for twice the cap.
+      const amounts = Array.from({ length: CALLERS }, (_, n) => String(31 + ((n + round) % 13)))
+      const results = await Promise.all(
+        workers.map((worker) => tell<RaceResult>(worker, { do: 'race', tenantId, amounts })),
+      )
+      const granted = sum(results.flatMap((result) => result.granted))
+      const refused = results.flatMap((result) => result.refused.map(Number))
+      expect(refused.length).toBeGreaterThan(0)
+      expect(granted).toBeLessThanOrEqual(cap)
+      expect(Number(cap - granted)).toBeLessThan(Math.min(...refused))
+      await bench.expect(granted, 0n)
+      const [usage] = await storage.usage.totals({ tenantId, fromMs: null, untilMs: null, by: [] })
+      expect(usage?.costNanoUsd).toBe(granted)
+    }
+    await storage.close()
+  }, 600_000)
+
+  it('may create the tables at once', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const file = fileOf(`migrate-${round}.db`)
+      const workers = await startWorkers(file)
+      const orders = workers.map((worker, n) =>
+        tell(worker, { do: 'migrate', tenantId: `tenant-${n}` }),
+      )
+      await Promise.all(orders)
+      await killAll()
+      const storage = sqlite({ file })
+      const page = await storage.tenants.list({ parentId: null, after: null, limit: 10 })
+      expect(page.items.map((tenant) => tenant.id)).toEqual(workers.map((_, n) => `tenant-${n}`))
+      expect((await storage.epoch()).epoch).toBe(1 + PROCESSES)
+      await storage.close()
+    }
+  }, 300_000)
+
+  it('ST-5 see through epochNow that another has revoked a key', async () => {
+    const file = fileOf('revoke.db')
+    const storage = sqlite({ file })
+    await storage.migrate()
+    await tenants(storage, 'acme')
+    await storage.keys.create(newKey('acme', 1), NONE)
+    const worker = await startWorker(file)
+    const before = storage.epochNow!().epoch
+    await tell(worker, { do: 'revoke', tenantId: 'acme', keyId: keyIdOf(1) })
+    // Looked at every 10 ms; that it is seen within 100 is held by a test with a clock of its own.
+    while (storage.epochNow!().epoch === before) await new Promise((next) => setTimeout(next, 10))
+    expect((await storage.keys.find(keyIdOf(1))).found?.key.state).toBe('revoked')
+    await storage.close()
+  })
+
+  it(`ST-9 a process killed in the middle leaves money, usage and outbox equal (${KILLS} kills)`, async () => {
+    const file = fileOf('killed.db')
+    const tenantId = 'acme'
+    const storage = sqlite({ file, synchronous: 'NORMAL' })
+    await storage.migrate()
+    await ledgerBench(storage, { limit: 10n ** 15n, tenantId })
+    for (let n = 0; n < KILLS; n++) {
+      const worker = await startWorker(file)
+      worker.send({ do: 'loop', tenantId } satisfies Order)
+      for (let batch = 0; batch < 1 + (n % 4); batch++) await once(worker, 'message')
+      await new Promise((next) => setTimeout(next, Math.random() * 8))
+      await kill(worker)
+    }
+    await storage.close()
+
+    const [counter] = queryAll(file, 'SELECT posted, held FROM tk_counters')
+    const usage = queryAll(
+      file,
+      'SELECT id, cost_nano_usd, overage_nano_usd FROM api_key_usage_logs',
+    )
+    const outbox = queryAll(file, 'SELECT id, payload FROM tk_outbox')
+    const holds = queryAll(file, 'SELECT id, state, held_usd, actual_usd FROM tk_holds')
+    const posted = holds.filter((hold) => hold.state === 'posted')
+    const live = holds.filter((hold) => hold.state === 'held')
+    const costs = outbox.map((row) => JSON.parse(String(row.payload)).costNanoUsd as string)
+    expect(posted.length).toBeGreaterThan(0)
+    expect(sum(posted.map((hold) => hold.actual_usd as bigint))).toBe(counter!.posted)
+    expect(sum(usage.map((row) => row.cost_nano_usd as bigint))).toBe(counter!.posted)
+    expect(sum(costs)).toBe(counter!.posted)
+    expect(sum(live.map((hold) => hold.held_usd as bigint))).toBe(counter!.held)
+    const ids = (rows: Record<string, unknown>[]): unknown[] => rows.map((row) => row.id).sort()
+    expect(ids(usage)).toEqual(ids(posted))
+    expect(ids(outbox)).toEqual(ids(posted))
+  }, 300_000)
+})
