@@ -161,6 +161,7 @@ describe('the estimate of what was delivered', () => {
   })
 
   test('fields beside the deltas do not count', () => {
-    expect(estimate(chunk([{ content: 'abc' }], { obfuscation: 'x'.repeat(500) }))).toBe(2)
+    const rest = { obfuscation: 'x'.repeat(500), vendor_delta: { content: 'x'.repeat(500) } }
+    expect(estimate(chunk([{ content: 'abc' }], rest))).toBe(2)
   })
 })
