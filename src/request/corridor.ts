@@ -50,7 +50,8 @@ async function denials<T>(
   try {
     return await step()
   } catch (error) {
-    if (TenantKeysError.isInstance(error)) {
+    // A store that cannot answer is no denial.
+    if (TenantKeysError.isInstance(error) && error.httpStatus < 500) {
       const { tenantId, keyId } = key
       parts.reporter.emit({ kind: 'call.denied', code: error.code, tenantId, keyId, callId })
     }
