@@ -4,8 +4,14 @@
  * @module
  */
 export { memory } from './adapters/memory/index.ts'
-export { type BudgetGuard } from './budgets/budget-guard.ts'
-export type { BudgetAccount, BudgetRef, BudgetsApi, BudgetStatus, SetBudget } from './budgets/budgets-api.ts'
+export type { BudgetGuard } from './budgets/budget-guard.ts'
+export type {
+  BudgetAccount,
+  BudgetRef,
+  BudgetStatus,
+  BudgetsApi,
+  SetBudget,
+} from './budgets/budgets-api.ts'
 export { formatUsd, parseUsd } from './budgets/money.ts'
 export type { MonotonicClock, WallClock } from './kernel/clock.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, TenantKeysError } from './kernel/errors.ts'
@@ -14,16 +20,22 @@ export { Secret } from './kernel/secret.ts'
 export { generateKey, parseKey } from './keys/key-format.ts'
 export { hashKey } from './keys/key-hash.ts'
 export type { KeyInfo, KeyIssuer, KeyVerdict } from './keys/key-issuer.ts'
-export type { IssueKeyInput, KeyRefInput, KeysApi, Verification, VerifyAsk } from './keys/keys-api.ts'
+export type {
+  IssueKeyInput,
+  KeyRefInput,
+  KeysApi,
+  Verification,
+  VerifyAsk,
+} from './keys/keys-api.ts'
 export type { TenantKeysOptions } from './options.ts'
 export { definePolicy } from './policy/define-policy.ts'
 export type { PolicyAsk, PolicyDecision, ScopePolicy } from './policy/scope-policy.ts'
-export type { CallContext } from './request/parts.ts'
-export type { AuthorizeAsk, Authorization } from './request/preview.ts'
 export type { DenialDetails } from './request/explain-denial.ts'
+export type { CallContext } from './request/parts.ts'
+export type { Authorization, AuthorizeAsk } from './request/preview.ts'
 export type { BudgetLeft, Receipt } from './request/receipt.ts'
 export { open, seal } from './secrets/envelope.ts'
-export type { KeyWrapper, WrapContext, WrappedKey } from './secrets/key-wrapper.ts'
+export type { KekCheckValue, KeyWrapper, WrapContext, WrappedKey } from './secrets/key-wrapper.ts'
 export { localKeyWrapper } from './secrets/local-key-wrapper.ts'
 export type { SecretInfo, SecretStore } from './secrets/secret-store.ts'
 export type { PutSecretInput, SecretsApi } from './secrets/secrets-api.ts'

@@ -9,6 +9,7 @@ import { bindClient } from './clients/bind.ts'
 import { systemMonotonicClock, systemWallClock } from './kernel/clock.ts'
 import { type ErrorCode, TenantKeysError } from './kernel/errors.ts'
 import { createReporter } from './kernel/events.ts'
+import { PepperRing } from './keys/key-hash.ts'
 import { type KeysApi, keysApi } from './keys/keys-api.ts'
 import { localKeyIssuer } from './keys/local-key-issuer.ts'
 import { type ReadOptions, readOptions, type TenantKeysOptions } from './options.ts'
@@ -74,6 +75,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   const { storage } = options
   const parts = wire(options)
   if (options.migrate) await start(options)
+  else await checkKeys(options).catch(unlessNotMigrated)
 
   const corridor = (context: CallContext): typeof globalThis.fetch =>
     corridorFetch(parts, checkContext(context))
@@ -148,8 +150,33 @@ function wire(options: ReadOptions): CorridorParts {
 }
 
 /** Creates the tables, then makes sure that this process holds the keys the store was written with. */
-async function start({ storage }: ReadOptions): Promise<void> {
-  await storage.migrate()
+async function start(options: ReadOptions): Promise<void> {
+  await options.storage.migrate()
+  await checkKeys(options)
+}
+
+/**
+ * Compares every key-encryption key and pepper with the one first seen here under its id (T-C15).
+ * Older ones come first: while one of them is wrong, no new one is noted.
+ *
+ * @throws TenantKeysError TK_KEK_MISMATCH
+ */
+async function checkKeys({ storage, keyWrapper, peppers }: ReadOptions): Promise<void> {
+  const keks = await keyWrapper.checkValues?.()
+  for (const { kekId, value } of [...(keks ?? [])].reverse()) {
+    if ((await storage.pin(`kek:${kekId}`, value)) === value) continue
+    throw new TenantKeysError('TK_KEK_MISMATCH', { field: 'options.keyWrapper', kekId })
+  }
+  for (const { pepperId, value } of new PepperRing(peppers).checkValues().reverse()) {
+    if ((await storage.pin(`pepper:${pepperId}`, value)) === value) continue
+    throw new TenantKeysError('TK_KEK_MISMATCH', { field: 'options.peppers', pepperId })
+  }
+}
+
+/** Without tables there is nothing to compare with yet; `migrate()` will. */
+function unlessNotMigrated(error: unknown): void {
+  const isPending = TenantKeysError.isInstance(error) && error.code === 'TK_STORE_NOT_MIGRATED'
+  if (!isPending) throw error
 }
 
 async function health(storage: Storage): Promise<Health> {

@@ -54,7 +54,7 @@ export const ERROR_CODES = {
   TK_KEK_UNKNOWN: info(500, 'The key-encryption key is not in the ring.'),
   TK_KEK_MISMATCH: info(
     500,
-    'The key-encryption key is not the one this database was written with.',
+    'A key-encryption key or pepper is not the one this database was written with.',
   ),
   TK_PEPPER_UNKNOWN: info(500, 'The pepper that hashed this key is not in the list.'),
   TK_DEK_EXHAUSTED: info(500, 'The data key has sealed as often as it safely may.'),

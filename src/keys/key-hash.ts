@@ -10,7 +10,7 @@
  * @module
  */
 import { primitives } from '../kernel/crypto/primitives.ts'
-import { utf8, utf8Length } from '../kernel/encoding.ts'
+import { toHex, utf8, utf8Length } from '../kernel/encoding.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { ID_PATTERN } from '../kernel/ids.ts'
 import { type KeyMaterial, readKeyMaterial } from '../kernel/key-material.ts'
@@ -29,6 +29,7 @@ export interface PepperOptions {
 }
 
 const LABEL = netstring('tenantkeys/platform-key/v1')
+const CHECK_LABEL = utf8(netstring('tenantkeys/pepper-check/v1'))
 
 function netstring(text: string): string {
   return `${utf8Length(text)}:${text},`
@@ -62,6 +63,15 @@ export class PepperRing {
     })
     this.#peppers = ring
     this.currentId = ring.keys().next().value as string
+  }
+
+  /** Tells one pepper from another without telling anything about it: 16 hex digits, the first 8
+   * bytes of HMAC-SHA-256 under the pepper over a fixed label. In the order of the ring. */
+  checkValues(): { readonly pepperId: string; readonly value: string }[] {
+    return [...this.#peppers].map(([pepperId, pepper]) => ({
+      pepperId,
+      value: toHex(primitives.hmacSha256(pepper, CHECK_LABEL).subarray(0, 8)),
+    }))
   }
 
   /** @throws TenantKeysError TK_PEPPER_UNKNOWN */

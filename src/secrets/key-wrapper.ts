@@ -23,6 +23,13 @@ export interface WrappedKey {
   readonly wrapped: Uint8Array
 }
 
+/** Tells one KEK from another without telling anything about it. */
+export interface KekCheckValue {
+  readonly kekId: string
+  /** Not secret; for a local KEK 16 hex digits, the first 8 bytes of an HMAC-SHA-256 under it. */
+  readonly value: string
+}
+
 export interface KeyWrapper {
   readonly contractVersion: 1
   /** The KEK that `wrap` uses. */
@@ -31,4 +38,10 @@ export interface KeyWrapper {
   wrap(dek: Uint8Array, context: WrapContext): Promise<WrappedKey>
   /** @returns 32 bytes that the caller owns and should erase. */
   unwrap(key: WrappedKey, context: WrapContext): Promise<Uint8Array>
+  /**
+   * One value per KEK, to be compared at start with the one noted when the database was first opened
+   * with that KEK (T-C15). Left out by a wrapper whose key service cannot have another key under the
+   * same id.
+   */
+  checkValues?(): Promise<readonly KekCheckValue[]>
 }

@@ -16,7 +16,7 @@ import { TenantKeysError } from '../kernel/errors.ts'
 import { ID_PATTERN } from '../kernel/ids.ts'
 import { type KeyMaterial, readKeyMaterial } from '../kernel/key-material.ts'
 import { checkText, putText, putUint64 } from './aad.ts'
-import type { KeyWrapper, WrapContext, WrappedKey } from './key-wrapper.ts'
+import type { KekCheckValue, KeyWrapper, WrapContext, WrappedKey } from './key-wrapper.ts'
 
 export interface LocalKek {
   /** 1 to 64 letters, digits, `_` and `-`; stored beside every key it wraps. */
@@ -25,16 +25,8 @@ export interface LocalKek {
   readonly key: KeyMaterial
 }
 
-/** Tells one KEK from another without telling anything about it. */
-export interface KekCheckValue {
-  readonly kekId: string
-  /** 16 hex digits: the first 8 bytes of HMAC-SHA-256 under the KEK over a fixed label. Not secret. */
-  readonly value: string
-}
-
 export interface LocalKeyWrapper extends KeyWrapper {
-  /** One value per KEK, in the order of the ring, to compare at start with what was noted when the
-   * database was first written (T-C15). */
+  /** In the order of the ring. */
   checkValues(): Promise<readonly KekCheckValue[]>
 }
 

@@ -20,6 +20,7 @@
  * - ST-11 The outbox hands an event to one lease at a time; it stays until it is acknowledged.
  * - ST-12 No error or log holds a value that was stored.
  * - ST-13 `close` is idempotent; afterwards every command throws TK_CLOSED.
+ * - ST-14 Of the values pinned under one name the first stays for good, and every caller is given it.
  *
  * Inputs are checked and defaults filled before a store sees them; records come back frozen or fresh,
  * never shared with the store's own state.
@@ -66,6 +67,13 @@ export interface Storage {
   /** The same without waiting, for stores that live in this process: the epoch at most 100 ms old,
    * the time exact. */
   epochNow?(): EpochReading
+  /**
+   * Remembers `value` under `name` the first time; with the name taken it changes nothing. For what
+   * must stay true of an installation, such as the check values of its keys.
+   *
+   * @returns what is stored.
+   */
+  pin(name: string, value: string): Promise<string>
   readonly tenants: TenantCommands
   readonly keys: KeyCommands
   readonly secrets: SecretCommands

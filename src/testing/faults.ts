@@ -72,6 +72,7 @@ export function withFaults(storage: Storage, plan: FaultPlan): Storage {
     migrate: wrap('migrate', () => storage.migrate()),
     close: () => storage.close(),
     epoch: wrap('epoch', () => storage.epoch()),
+    pin: wrap('pin', (name: string, value: string) => storage.pin(name, value)),
     ...families,
   }
 }

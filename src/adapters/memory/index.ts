@@ -41,6 +41,12 @@ export function memory(options: MemoryOptions = {}): Storage {
       state.open()
       return state.reading()
     },
+    pin: (name, value) =>
+      state.run(() => {
+        const stored = state.pins.get(name)
+        if (stored === undefined) state.pins.set(name, value)
+        return stored ?? value
+      }),
     tenants: tenantCommands(state),
     keys: keyCommands(state),
     secrets: secretCommands(state),

@@ -47,6 +47,7 @@ export class MemoryState {
   readonly live: Table<Hold> = new Table(this.#undo)
   readonly usage: Table<UsageRecord> = new Table(this.#undo)
   readonly outbox: Table<OutboxRow> = new Table(this.#undo)
+  readonly pins: Table<string> = new Table(this.#undo)
   /** By root id and sequence. */
   readonly audit: Table<AuditRecord> = new Table(this.#undo)
   /** The newest row of each root's chain. */

@@ -11,6 +11,7 @@ import type { Storage } from '../../storage/storage.ts'
 import type { SqliteDatabaseLike } from './client.ts'
 import { Connection } from './connection.ts'
 import { ledgerCommands } from './ledger.ts'
+import { pinCommand } from './pins.ts'
 import { dekCommands, secretCommands } from './secrets.ts'
 import { keyCommands, tenantCommands } from './tenants-keys.ts'
 import { auditCommands, outboxCommands, usageCommands } from './usage.ts'
@@ -85,6 +86,7 @@ export function sqlite(options: SqliteOptions): Storage {
     close: () => connection.close(),
     epoch: () => connection.read(({ epoch, nowMs }) => ({ epoch, nowMs })),
     epochNow: () => connection.epochNow(),
+    pin: pinCommand(connection),
     tenants: tenantCommands(connection),
     keys: keyCommands(connection),
     secrets: secretCommands(connection),

@@ -17,6 +17,10 @@ const TABLES: readonly string[] = [
     epoch INTEGER NOT NULL CHECK (epoch > 0),
     clock_ms INTEGER NOT NULL
   ) STRICT`,
+  `CREATE TABLE tk_pins (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID`,
   `CREATE TABLE tk_tenants (
     id TEXT PRIMARY KEY,
     parent_id TEXT REFERENCES tk_tenants (id),

@@ -94,6 +94,7 @@ export function everyCommand(storage: Storage): readonly NamedCall[] {
   return [
     { name: 'migrate', run: () => storage.migrate() },
     { name: 'epoch', run: () => storage.epoch() },
+    { name: 'pin', run: () => storage.pin('sample', 'made up') },
     ...named,
   ]
 }

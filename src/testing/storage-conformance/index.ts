@@ -20,6 +20,7 @@ import { holdCases } from './ledger-states.ts'
 import { windowCases } from './ledger-windows.ts'
 import { factoryCases, lifecycleCases } from './lifecycle.ts'
 import { auditCases, outboxCases } from './outbox-audit.ts'
+import { pinCases } from './pins.ts'
 import { secrecyCases } from './secrecy.ts'
 import { secretCases } from './secrets.ts'
 import { tenantCases } from './tenants.ts'
@@ -55,6 +56,7 @@ export interface ConformanceOptions {
 const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   factory: factoryCases,
   lifecycle: lifecycleCases,
+  pins: pinCases,
   atomicity: atomicityCases,
   isolation: isolationCases,
   secrecy: secrecyCases,
