@@ -33,6 +33,7 @@ export interface BudgetGuard {
     readonly tenantId: string
     readonly accounts: readonly AccountRef[]
     readonly amounts: Amounts
+    readonly paidBy?: 'tenant' | 'platform'
   }): Promise<ReserveResult>
   extend(item: ExtendItem): Promise<ExtendResult>
   settle(item: SettleItem): Promise<SettleResult>

@@ -1,14 +1,14 @@
 /**
- * `tk.budgets`: limits in money on tenants and keys.
+ * `tk.budgets`: limits in money, tokens, requests and other units, on tenants and keys.
  *
  * @module
  */
 import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { actorSchema, idSchema, parse } from '../kernel/validate.ts'
-import type { AccountRef, LineState, Window } from '../storage/ledger-records.ts'
+import type { AccountRef, LineState, Unit, Window } from '../storage/ledger-records.ts'
 import type { BudgetKey, Storage } from '../storage/storage.ts'
-import { formatUsd, parseUsd } from './money.ts'
+import { formatAmount, type Limit, parseLimit } from './amounts.ts'
 import { isZone, WINDOWS } from './windows.ts'
 
 /** Whose budget: a tenant's (which binds all below it), or one of its keys'. */
@@ -19,29 +19,40 @@ export interface BudgetAccount {
 
 export interface BudgetRef {
   readonly account: BudgetAccount
-  /** `month`: calendar month in `zone`. `lifetime`: never resets (prepaid). */
+  /** A calendar period in `zone`, `lifetime` (prepaid), or one of the limits without periods. */
   readonly window: Window
+  /** Default `usd`. */
+  readonly unit?: Unit | undefined
   readonly actor?: string | undefined
 }
 
-export interface SetBudget extends BudgetRef {
-  /** US dollars as a decimal string, at most nine decimals; `'0'` refuses every priced call. */
-  readonly limit: { readonly usd: string }
-  /** IANA time zone in which a month begins; default the installation's. Fixed once set. */
+export interface SetBudget extends Omit<BudgetRef, 'unit'> {
+  /** One unit and its limit, for example `{ usd: '20.00' }`; zero refuses everything that costs. */
+  readonly limit: Limit
+  /** IANA time zone in which periods begin; default the installation's. Fixed once set. */
   readonly zone?: string | undefined
+  /** `platform`: calls that the tenant's own credential pays for are not counted. Default `all`. */
+  readonly counts?: 'all' | 'platform' | undefined
+  /** Account whose budgets of the same unit take a whole call that this one refuses. It must belong
+   * to the tenant or to one above it. Visible on receipts and as an event. Default none. */
+  readonly overflowTo?: BudgetAccount | undefined
+  /** Percentages of the limit at which one event each is written per period; 1 to 1000. */
+  readonly alerts?: readonly number[] | undefined
 }
 
-/** A budget as it stands now. Money as decimal strings of US dollars and as nano-USD. */
+/** A budget as it stands now. Text is in the unit: US dollars for `usd`, whole numbers otherwise. */
 export interface BudgetStatus {
   readonly account: { readonly tenantId: string; readonly keyId: string | null }
   readonly window: Window
-  readonly limitUsd: string
-  readonly usedUsd: string
+  readonly unit: Unit
+  readonly limit: string
+  readonly used: string
   /** Held by calls in flight. */
-  readonly heldUsd: string
-  readonly limitNanoUsd: bigint
-  readonly usedNanoUsd: bigint
-  readonly heldNanoUsd: bigint
+  readonly held: string
+  /** The same in the smallest unit; for `usd` nano-USD. */
+  readonly limitAmount: bigint
+  readonly usedAmount: bigint
+  readonly heldAmount: bigint
   /** `null`: never. */
   readonly resetsAtMs: number | null
 }
@@ -66,78 +77,91 @@ const accountSchema = z.strictObject({
     .optional(),
 })
 const windowSchema = z.enum(WINDOWS as [Window, ...Window[]])
+const unitSchema = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'use 1 to 32 of a-z, 0-9 and _')
+const percentsSchema = z.array(z.int().min(1).max(1000)).max(16)
 const setSchema = z.strictObject({
   account: accountSchema,
   window: windowSchema,
-  limit: z.strictObject({ usd: z.unknown() }),
+  limit: z.unknown(),
   zone: z.string().min(1).max(64).optional(),
+  counts: z.enum(['all', 'platform']).default('all'),
+  overflowTo: accountSchema.optional(),
+  alerts: percentsSchema.default([]),
   actor: actorSchema,
 })
-const getSchema = z.strictObject({ account: accountSchema, window: windowSchema })
-const removeSchema = z.strictObject({
+const refFields = {
   account: accountSchema,
   window: windowSchema,
-  actor: actorSchema,
-})
+  unit: unitSchema.default('usd'),
+}
+const getSchema = z.strictObject(refFields)
+const removeSchema = z.strictObject({ ...refFields, actor: actorSchema })
 const listSchema = z.strictObject({ tenantId: idSchema })
 
 export function budgetsApi(storage: Storage, defaults: { readonly zone: string }): BudgetsApi {
-  const find = async (ref: Pick<BudgetRef, 'account' | 'window'>): Promise<BudgetStatus | null> => {
-    const { id } = accountId(ref.account)
-    const lines = await storage.ledger.budgets(ref.account.tenantId)
-    const line = lines.find((l) => l.accountId === id && l.window === ref.window)
-    return line ? status(ref.account.tenantId, line) : null
+  const find = async (account: BudgetAccount, window: Window, unit: Unit): Promise<BudgetStatus | null> => {
+    const id = accountId(account)
+    const lines = await storage.ledger.budgets(account.tenantId)
+    const line = lines.find((l) => l.accountId === id && l.window === window && l.unit === unit)
+    return line ? budgetStatus(account.tenantId, line) : null
   }
   return {
     set: async (input) => {
-      const { account, window, limit, zone = defaults.zone, actor } = parse(setSchema, input)
-      const amount = parseUsd(limit.usd, 'limit.usd')
-      if (!isZone(zone))
-        throw new TenantKeysError('TK_INPUT_INVALID', {
-          field: 'zone',
-          reason: 'not a known time zone',
-        })
-      const key = await budgetKey(storage, account, window)
-      const detail = { window, zone, limitUsd: formatUsd(amount) }
+      const { account, window, zone = defaults.zone, counts, alerts, actor, ...asked } = parse(
+        setSchema,
+        input,
+      )
+      const { unit, amount: limit } = parseLimit(asked.limit, 'limit')
+      if (!isZone(zone)) throw invalid('zone', 'not a known time zone')
+      const key = await budgetKey(storage, account, { window, unit })
+      const overflow =
+        asked.overflowTo === undefined ? null : await poolRef(storage, key, asked.overflowTo)
+      const detail = { window, zone, unit, limit: formatAmount(unit, limit) }
       const audit = [
         { tenantId: account.tenantId, actor, action: 'budget.set', target: key.account.id, detail },
       ]
-      await storage.ledger.setBudget({ ...key, zone, limit: amount, source: 'explicit' }, { audit })
-      const set = await find({ account, window })
+      await storage.ledger.setBudget(
+        { ...key, zone, limit, counts, overflow, alerts: ascending(alerts), source: 'explicit' },
+        { audit },
+      )
+      const set = await find(account, window, unit)
       if (!set) throw new TenantKeysError('TK_STORE_CONFLICT', { tenantId: account.tenantId })
       return set
     },
-    get: async (ref) => find(parse(getSchema, ref)),
+    get: async (ref) => {
+      const { account, window, unit } = parse(getSchema, ref)
+      return find(account, window, unit)
+    },
     list: async (query) => {
       const { tenantId } = parse(listSchema, query)
-      return (await storage.ledger.budgets(tenantId)).map((line) => status(tenantId, line))
+      return (await storage.ledger.budgets(tenantId)).map((line) => budgetStatus(tenantId, line))
     },
     remove: async (ref) => {
-      const { account, window, actor } = parse(removeSchema, ref)
-      const key = await budgetKey(storage, account, window)
+      const { account, window, unit, actor } = parse(removeSchema, ref)
+      const key = await budgetKey(storage, account, { window, unit })
+      const detail = { window, unit }
       const audit = [
-        {
-          tenantId: account.tenantId,
-          actor,
-          action: 'budget.remove',
-          target: key.account.id,
-          detail: { window },
-        },
+        { tenantId: account.tenantId, actor, action: 'budget.remove', target: key.account.id, detail },
       ]
       return storage.ledger.removeBudget(key, { audit })
     },
   }
 }
 
-const accountId = ({ tenantId, keyId }: BudgetAccount): { id: string } => ({
-  id: keyId === undefined ? `tenant:${tenantId}` : `key:${keyId}`,
-})
+const ascending = (percents: readonly number[]): number[] =>
+  [...new Set(percents)].sort((a, b) => a - b)
+
+const accountId = ({ tenantId, keyId }: BudgetAccount): string =>
+  keyId === undefined ? `tenant:${tenantId}` : `key:${keyId}`
+
+const invalid = (field: string, reason: string): TenantKeysError =>
+  new TenantKeysError('TK_INPUT_INVALID', { field, reason })
 
 /** Finds the account's place in the tree. @throws TenantKeysError TK_TENANT_NOT_FOUND, TK_KEY_NOT_FOUND */
-async function budgetKey(
+export async function budgetKey(
   storage: Storage,
   owner: BudgetAccount,
-  window: Window,
+  what: Pick<BudgetKey, 'unit' | 'window'>,
 ): Promise<BudgetKey> {
   const { tenantId, keyId } = owner
   const tenant = await storage.tenants.get(tenantId)
@@ -146,21 +170,34 @@ async function budgetKey(
     throw new TenantKeysError('TK_KEY_NOT_FOUND', { tenantId, keyId })
   }
   const depth = keyId === undefined ? tenant.path.length - 1 : tenant.path.length
-  const account: AccountRef = { ...accountId(owner), depth }
-  return { tenantId, account, unit: 'usd', window }
+  return { tenantId, account: { id: accountId(owner), depth }, ...what }
 }
 
-function status(tenantId: string, line: LineState): BudgetStatus {
+/** A pool belongs to the tenant itself or to one above it, so that its ancestors lie on every path
+ * that overflows into it. */
+async function poolRef(storage: Storage, key: BudgetKey, pool: BudgetAccount): Promise<AccountRef> {
+  const { account } = await budgetKey(storage, pool, key)
+  const tenant = await storage.tenants.get(key.tenantId)
+  if (!tenant?.path.includes(pool.tenantId)) {
+    throw invalid('overflowTo', 'the pool must belong to the tenant or to one above it')
+  }
+  if (account.id === key.account.id) throw invalid('overflowTo', 'a budget cannot be its own pool')
+  return account
+}
+
+export function budgetStatus(tenantId: string, line: LineState): BudgetStatus {
+  const { unit, window, limit, posted, held, resetsAtMs } = line
   const keyId = line.accountId.startsWith('key:') ? line.accountId.slice(4) : null
   return {
     account: { tenantId, keyId },
-    window: line.window,
-    limitUsd: formatUsd(line.limit),
-    usedUsd: formatUsd(line.posted),
-    heldUsd: formatUsd(line.held),
-    limitNanoUsd: line.limit,
-    usedNanoUsd: line.posted,
-    heldNanoUsd: line.held,
-    resetsAtMs: line.resetsAtMs,
+    window,
+    unit,
+    limit: formatAmount(unit, limit),
+    used: formatAmount(unit, posted),
+    held: formatAmount(unit, held),
+    limitAmount: limit,
+    usedAmount: posted,
+    heldAmount: held,
+    resetsAtMs,
   }
 }

@@ -9,17 +9,19 @@ import type { Counter, LineState } from '../storage/ledger-records.ts'
 import type { BudgetKey, NewBudget } from '../storage/storage.ts'
 import { type LedgerRows, lineState, lockPath } from './ledger-lines.ts'
 import { isAmount } from './money.ts'
+import { NO_BUCKETS } from './rate.ts'
 import { periodOf } from './windows.ts'
 
 /** Creates the counter at zero, or changes the limit of the one that is there and keeps its sums. */
 export function setBudget(rows: LedgerRows, budget: NewBudget): Counter {
   const { account, tenantId, unit, window, zone, limit, source } = budget
+  const { counts = 'all', overflow = null, alerts = [] } = budget
   if (!isAmount(limit)) throw invalid('limit', 'expected a bigint from 0 to 9e18')
   const known = lockPath(rows, [account]).find((c) => c.unit === unit && c.window === window)
   // Another zone would move the edges of a period that is already being charged.
   if (known && known.zone !== zone) throw invalid('zone', 'the zone of a budget cannot change')
   const counter: Counter = known
-    ? { ...known, depth: account.depth, limit, source }
+    ? { ...known, depth: account.depth, limit, counts, overflow, alerts, source }
     : {
         accountId: account.id,
         depth: account.depth,
@@ -32,6 +34,11 @@ export function setBudget(rows: LedgerRows, budget: NewBudget): Counter {
         posted: 0n,
         held: 0n,
         heldUntilMs: 0,
+        buckets: NO_BUCKETS,
+        counts,
+        overflow,
+        alerts,
+        alertedPercent: 0,
         source,
         createdAtMs: rows.nowMs,
       }

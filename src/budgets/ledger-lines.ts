@@ -8,14 +8,17 @@ import type { NewEvent } from '../storage/also.ts'
 import type {
   AccountRef,
   Amounts,
-  BudgetDenial,
   Counter,
   Hold,
   HoldLine,
   LineState,
   PeriodHistory,
+  RefusalCode,
+  Unit,
   UsageRecord,
 } from '../storage/ledger-records.ts'
+import { alerted } from './alerts.ts'
+import { countOf, slide, subBucketMs } from './rate.ts'
 import { periodOf } from './windows.ts'
 
 /** What the rules need from a store, all of it inside one open transaction. */
@@ -60,11 +63,22 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 /** Starts the next period of a counter and keeps the ended one as history. A counter never rolls
  * back: a clock that stepped backwards stays in the later period. */
 function roll(rows: LedgerRows, counter: Counter): Counter {
+  const lengthMs = subBucketMs(counter.window)
+  if (lengthMs !== null) {
+    return { ...counter, buckets: slide(counter.buckets, lengthMs, rows.nowMs) }
+  }
   const { startMs } = periodOf(counter.window, counter.zone, rows.nowMs)
   if (startMs <= counter.periodStartMs) return counter
   const { accountId, unit, window, periodStartMs, posted, held } = counter
   rows.putHistory({ accountId, unit, window, periodStartMs, posted, held })
-  const next: Counter = { ...counter, periodStartMs: startMs, posted: 0n, held: 0n, heldUntilMs: 0 }
+  const next: Counter = {
+    ...counter,
+    periodStartMs: startMs,
+    posted: 0n,
+    held: 0n,
+    heldUntilMs: 0,
+    alertedPercent: 0,
+  }
   rows.putCounter(next)
   return next
 }
@@ -77,32 +91,26 @@ export function ownPath(rows: LedgerRows, tenantId: string, counters: readonly C
   return above.every((c) => path.includes(c.tenantId))
 }
 
-export type Refusal = {
-  readonly code: 'TK_BUDGET_EXHAUSTED' | 'TK_BUDGET_CONTENDED'
-  readonly denial: BudgetDenial
+/** What a unit of an amount is; nothing asked is zero. */
+export const amountOf = (amounts: Amounts, unit: Unit): bigint => amounts[unit] ?? 0n
+
+/** Why a line refuses; `null`: it admits. */
+export function refusalOf(c: Counter, asked: bigint): RefusalCode | null {
+  // What costs nothing is not stopped by money that is spent (free models, cached answers).
+  if (asked === 0n) return null
+  if (c.window === 'call') return asked > c.limit ? 'TK_REQUEST_TOO_LARGE' : null
+  if (subBucketMs(c.window) !== null) return asked > roomOf(c) ? 'TK_RATE_LIMITED' : null
+  if (asked <= roomOf(c)) return null
+  return c.posted + asked > c.limit ? 'TK_BUDGET_EXHAUSTED' : 'TK_BUDGET_CONTENDED'
 }
 
-/** The line that refuses, if any. One that is spent is named before one that is only held. */
-export function refusal(counters: readonly Counter[], asked: Amounts): Refusal | null {
-  const room = (c: Counter): bigint => c.limit - c.posted - c.held
-  const refusing = counters.filter((c) => asked[c.unit] > room(c))
-  if (refusing.length === 0) return null
-  const spent = refusing.find((c) => c.posted + asked[c.unit] > c.limit)
-  const line = spent ?? refusing[0]!
-  let smallest = room(line)
-  for (const c of counters) if (c.unit === line.unit && room(c) < smallest) smallest = room(c)
-  return {
-    code: spent ? 'TK_BUDGET_EXHAUSTED' : 'TK_BUDGET_CONTENDED',
-    denial: {
-      ...lineState(line),
-      asked: asked[line.unit],
-      wouldFit: positive(smallest),
-      heldUntilMs: line.held > 0n ? line.heldUntilMs : null,
-    },
-  }
+/** What a line would still admit; negative after an overage or a lowered limit. */
+export function roomOf(c: Counter): bigint {
+  if (c.window === 'call') return c.limit
+  return c.limit - c.posted - c.held - countOf(c.buckets)
 }
 
-const positive = (amount: bigint): bigint => (amount > 0n ? amount : 0n)
+export const positive = (amount: bigint): bigint => (amount > 0n ? amount : 0n)
 
 /** The counter with `change` held more or less, by holds that live until `untilMs` at the latest. */
 export function withHeld(counter: Counter, change: bigint, untilMs: number): Counter {
@@ -125,7 +133,8 @@ export function changeLine(
   const counter = rows.countersOf(line.accountId).find((c) => sameCounter(c, line))
   if (counter && !knows(counter, hold)) return
   if (counter && isLine(counter, line)) {
-    rows.putCounter({ ...withHeld(counter, held, untilMs), posted: counter.posted + posted })
+    const changed = { ...withHeld(counter, held, untilMs), posted: counter.posted + posted }
+    rows.putCounter(posted > 0n ? alerted(rows, changed) : changed)
     return
   }
   const past = rows.history(line)
@@ -148,7 +157,8 @@ export function lineOf(c: Counter): HoldLine {
 
 /** What a counter says to the outside. */
 export function lineState(c: Counter): LineState {
-  const { accountId, unit, window, limit, posted, held } = c
+  const { accountId, unit, window, limit, held } = c
+  const posted = c.posted + countOf(c.buckets)
   const resetsAtMs = periodOf(window, c.zone, c.periodStartMs).endMs
   return { accountId, unit, window, limit, posted, held, resetsAtMs }
 }

@@ -28,7 +28,9 @@ import type {
   VoidItem,
   VoidResult,
 } from '../storage/ledger-records.ts'
+import { type Decision, decide } from './ledger-decide.ts'
 import {
+  amountOf,
   changeLine,
   isLine,
   knows,
@@ -37,21 +39,18 @@ import {
   lineState,
   lockPath,
   ownPath,
-  type Refusal,
-  refusal,
+  positive,
   sameCounter,
   withHeld,
 } from './ledger-lines.ts'
 import { isAmount } from './money.ts'
+import { add, subBucketMs } from './rate.ts'
 
 export type { LedgerRows } from './ledger-lines.ts'
 
-/** Units in the order of the lock rule; one place to add the next. */
-const UNITS: readonly Unit[] = ['usd']
-
 const SWEEP_ON_REFUSAL = 64
 const MAX_TTL_MS = 86_400_000
-const NONE: Amounts = { usd: 0n }
+const NONE: Amounts = {}
 const INVALID = { ok: false, code: 'TK_INPUT_INVALID', denial: null } as const
 
 /**
@@ -62,32 +61,42 @@ export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
   if (!isTtl(item.ttlMs) || !isPath(item.accounts) || !areAmounts(item.amounts)) return INVALID
   const known = rows.hold(item.holdId)
   if (known) return replayReserve(rows, known, item)
-  const { counters, denial } = decide(rows, () => lockPath(rows, item.accounts), item.amounts)
+  const { counters, overflows, refusal } = decideOn(rows, item)
   if (!ownPath(rows, item.tenantId, counters)) return INVALID
-  if (denial) return { ok: false, ...denial }
+  if (refusal) return { ok: false, ...refusal }
 
   const expiresAtMs = rows.nowMs + item.ttlMs
-  const after = counters.map((c) => withHeld(c, item.amounts[c.unit], expiresAtMs))
+  const after = counters.map((c) => taken(c, amountOf(item.amounts, c.unit), expiresAtMs))
   after.forEach(rows.putCounter, rows)
   rows.putHold({
     id: item.holdId,
     tenantId: item.tenantId,
     state: 'held',
     accounts: item.accounts,
-    lines: after.map(lineOf),
+    lines: after.filter(holds).map(lineOf),
     amounts: item.amounts,
     asked: item.amounts,
     actual: NONE,
     extendSequence: 0,
+    overflows,
     createdAtMs: rows.nowMs,
     expiresAtMs,
     call: item.call,
   })
+  for (const { from, to } of overflows) {
+    rows.addEvent({
+      id: `${item.holdId}.overflow.${from.unit}.${from.window}`,
+      kind: 'budget.overflow',
+      tenantId: item.tenantId,
+      payload: { holdId: item.holdId, ...from, pool: to, amount: String(amountOf(item.amounts, from.unit)) },
+    })
+  }
   return {
     ok: true,
     holdId: item.holdId,
     expiresAtMs,
     lines: after.map(lineState),
+    overflows,
     replayed: false,
   }
 }
@@ -99,14 +108,15 @@ export function preview(
   item: Omit<ReserveItem, 'holdId' | 'ttlMs' | 'call'>,
 ): ReserveResult {
   if (!isPath(item.accounts) || !areAmounts(item.amounts)) return INVALID
-  const { counters, denial } = decide(rows, () => lockPath(rows, item.accounts), item.amounts)
+  const { counters, overflows, refusal } = decideOn(rows, item)
   if (!ownPath(rows, item.tenantId, counters)) return INVALID
-  if (denial) return { ok: false, ...denial }
+  if (refusal) return { ok: false, ...refusal }
   return {
     ok: true,
     holdId: '',
     expiresAtMs: rows.nowMs,
     lines: counters.map(lineState),
+    overflows,
     replayed: false,
   }
 }
@@ -122,20 +132,20 @@ export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
   }
   if (hold.state !== 'held' || hold.expiresAtMs <= rows.nowMs)
     return { ok: false, code: 'TK_BUDGET_HOLD_LOST', denial: null }
-  if (item.sequence <= hold.extendSequence || item.amounts.usd < hold.amounts.usd) {
+  const more = difference(item.amounts, hold.amounts)
+  if (item.sequence <= hold.extendSequence || more === null) {
     return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null }
   }
-  const more: Amounts = { usd: item.amounts.usd - hold.amounts.usd }
   const current = (): Counter[] =>
-    lockPath(rows, hold.accounts).filter((c) =>
-      hold.lines.some((l) => isLine(c, l) && knows(c, hold)),
-    )
-  const { denial } = decide(rows, current, more)
-  if (denial) return { ok: false, ...denial }
+    linesOf(rows, hold).filter((c) => hold.lines.some((l) => isLine(c, l) && knows(c, hold)))
+  const { refusal } = sweptDecision(rows, current, more)
+  if (refusal) return { ok: false, ...refusal }
 
   const expiresAtMs = Math.max(hold.expiresAtMs, rows.nowMs + item.ttlMs)
-  for (const line of hold.lines)
-    changeLine(rows, hold, line, { held: more[line.unit], posted: 0n, untilMs: expiresAtMs })
+  for (const line of hold.lines) {
+    const held = amountOf(more, line.unit)
+    changeLine(rows, hold, line, { held, posted: 0n, untilMs: expiresAtMs })
+  }
   rows.putHold({ ...hold, amounts: item.amounts, extendSequence: item.sequence, expiresAtMs })
   return { ok: true, expiresAtMs }
 }
@@ -151,7 +161,7 @@ export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
   if (!hold || hold.tenantId !== item.tenantId)
     return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND' }
   const lines = (): LineState[] =>
-    lockPath(rows, hold.accounts)
+    linesOf(rows, hold)
       .filter((c) => hold.lines.some((l) => sameCounter(c, l)))
       .map(lineState)
   if (hold.state === 'posted' || hold.state === 'late_posted') {
@@ -161,10 +171,12 @@ export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
   if (hold.state === 'voided') return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH' }
 
   const late = hold.state === 'expired' || hold.expiresAtMs <= rows.nowMs
-  lockPath(rows, hold.accounts)
+  linesOf(rows, hold)
   for (const line of hold.lines) {
-    const released = hold.state === 'expired' ? 0n : -hold.amounts[line.unit]
-    changeLine(rows, hold, line, { held: released, posted: item.actual[line.unit], untilMs: 0 })
+    const held = hold.state === 'expired' ? 0n : -amountOf(hold.amounts, line.unit)
+    // A live hold counts as one while it lives, and as nothing afterwards.
+    const posted = line.window === 'concurrent' ? 0n : amountOf(item.actual, line.unit)
+    changeLine(rows, hold, line, { held, posted, untilMs: 0 })
   }
   const state = late ? 'late_posted' : 'posted'
   const settled: Hold = { ...hold, state, actual: item.actual }
@@ -176,7 +188,8 @@ export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
     tenantId: hold.tenantId,
     state,
     lines: hold.lines,
-    overageNanoUsd: overage.usd,
+    amounts: item.actual,
+    overageNanoUsd: amountOf(overage, 'usd'),
     startedAtMs: hold.createdAtMs,
     settledAtMs: rows.nowMs,
   }
@@ -218,7 +231,7 @@ export function sweep(rows: LedgerRows, limit: number): number {
       id: `${hold.id}.expired`,
       kind: 'unknown_spend',
       tenantId: hold.tenantId,
-      payload: { holdId: hold.id, heldNanoUsd: String(hold.amounts.usd), ...hold.call },
+      payload: { holdId: hold.id, heldNanoUsd: String(amountOf(hold.amounts, 'usd')), ...hold.call },
     })
   }
   return due.length
@@ -233,58 +246,86 @@ function replayReserve(rows: LedgerRows, hold: Hold, item: ReserveItem): Reserve
       (a, i) => a.id === item.accounts[i]!.id && a.depth === item.accounts[i]!.depth,
     )
   if (!matches) return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null }
-  const lines = lockPath(rows, hold.accounts).filter((c) =>
-    hold.lines.some((l) => sameCounter(c, l)),
-  )
+  const lines = linesOf(rows, hold).filter((c) => hold.lines.some((l) => sameCounter(c, l)))
   return {
     ok: true,
     holdId: hold.id,
     expiresAtMs: hold.expiresAtMs,
     lines: lines.map(lineState),
+    overflows: hold.overflows,
     replayed: true,
   }
 }
 
-/** Decides on a path; where only holds stand in the way, those whose time is up give way first. */
-function decide(
+function decideOn(
   rows: LedgerRows,
-  path: () => Counter[],
-  asked: Amounts,
-): { counters: readonly Counter[]; denial: Refusal | null } {
-  const counters = path()
-  const denial = refusal(counters, asked)
-  if (denial?.code !== 'TK_BUDGET_CONTENDED' || sweep(rows, SWEEP_ON_REFUSAL) === 0) {
-    return { counters, denial }
-  }
-  const again = path()
-  return { counters: again, denial: refusal(again, asked) }
+  { accounts, amounts, paidBy }: Pick<ReserveItem, 'accounts' | 'amounts' | 'paidBy'>,
+): Decision {
+  const counted = (c: Counter): boolean => c.counts === 'all' || paidBy !== 'tenant'
+  return sweptDecision(rows, () => lockPath(rows, accounts).filter(counted), amounts)
+}
+
+/** Where only holds stand in the way, those whose time is up give way first. */
+function sweptDecision(rows: LedgerRows, path: () => readonly Counter[], asked: Amounts): Decision {
+  const first = decide(rows, path(), asked)
+  if (first.refusal?.code !== 'TK_BUDGET_CONTENDED' || sweep(rows, SWEEP_ON_REFUSAL) === 0) return first
+  return decide(rows, path(), asked)
+}
+
+/** What admitting a call does to a counter: a sliding one counts it at once and for good, one for
+ * single calls remembers nothing, all others hold it. */
+function taken(counter: Counter, amount: bigint, untilMs: number): Counter {
+  if (counter.window === 'call') return counter
+  if (subBucketMs(counter.window) !== null) return { ...counter, buckets: add(counter.buckets, amount) }
+  return withHeld(counter, amount, untilMs)
+}
+
+const holds = (c: Counter): boolean => c.window !== 'call' && subBucketMs(c.window) === null
+
+/** The counters of a hold's path and of the pools it moved to, rolled to the present. */
+function linesOf(rows: LedgerRows, hold: Hold): Counter[] {
+  const pools = [...new Set(hold.overflows.map((o) => o.to))].map((id) => ({ id, depth: 0 }))
+  return lockPath(rows, [...hold.accounts, ...pools])
 }
 
 // Callers have checked what they send. These keep the defect of one caller out of the sums, and out
 // of the batch of the others.
-const areAmounts = (amounts: Amounts): boolean => UNITS.every((unit) => isAmount(amounts[unit]))
+const areAmounts = (amounts: Amounts): boolean => Object.values(amounts).every(isAmount)
 const isTtl = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= MAX_TTL_MS
 const isSequence = (n: number): boolean => Number.isSafeInteger(n) && n >= 1
 const isPath = (accounts: readonly AccountRef[]): boolean =>
   new Set(accounts.map((a) => a.id)).size === accounts.length
 
 function release(rows: LedgerRows, hold: Hold): void {
-  lockPath(rows, hold.accounts)
-  for (const line of hold.lines)
-    changeLine(rows, hold, line, { held: -hold.amounts[line.unit], posted: 0n, untilMs: 0 })
+  linesOf(rows, hold)
+  for (const line of hold.lines) {
+    changeLine(rows, hold, line, { held: -amountOf(hold.amounts, line.unit), posted: 0n, untilMs: 0 })
+  }
 }
 
-const same = (a: Amounts, b: Amounts): boolean => a.usd === b.usd
+const unitsOf = (...all: readonly Amounts[]): readonly Unit[] => [...new Set(all.flatMap(Object.keys))]
+
+const same = (a: Amounts, b: Amounts): boolean =>
+  unitsOf(a, b).every((unit) => amountOf(a, unit) === amountOf(b, unit))
+
+/** `null` when any unit would shrink. */
+function difference(to: Amounts, from: Amounts): Amounts | null {
+  const entries = unitsOf(to, from).map((u) => [u, amountOf(to, u) - amountOf(from, u)] as const)
+  return entries.every(([, change]) => change >= 0n) ? Object.fromEntries(entries) : null
+}
 
 function overageOf(hold: Hold): Amounts {
-  const over = hold.actual.usd - hold.amounts.usd
-  return { usd: over > 0n ? over : 0n }
+  const units = Object.keys(hold.actual)
+  return Object.fromEntries(
+    units.map((u) => [u, positive(amountOf(hold.actual, u) - amountOf(hold.amounts, u))]),
+  )
 }
 
 /** A usage row as the event a sink receives: amounts as decimal strings of nano-USD. */
 function usagePayload(usage: UsageRecord): Record<string, unknown> {
   return {
     ...usage,
+    amounts: Object.fromEntries(Object.entries(usage.amounts).map(([u, n]) => [u, String(n)])),
     costNanoUsd: String(usage.costNanoUsd),
     overageNanoUsd: String(usage.overageNanoUsd),
   }

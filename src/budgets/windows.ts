@@ -1,36 +1,82 @@
 /**
  * Budget windows: which period a moment belongs to. Pure; the moment is the store's.
  *
+ * Fixed windows begin and end by the calendar of a named zone. The others have no periods: `lifetime`
+ * never resets, `call` looks at each call alone, `concurrent` counts live holds, `rate_second` and
+ * `rate_minute` slide (see `rate.ts`).
+ *
  * @module
  */
 import type { Window } from '../storage/ledger-records.ts'
 
-export const WINDOWS: readonly Window[] = ['month', 'lifetime']
+export const WINDOWS: readonly Window[] = [
+  'minute',
+  'hour',
+  'day',
+  'week',
+  'month',
+  'lifetime',
+  'call',
+  'concurrent',
+  'rate_second',
+  'rate_minute',
+]
 
 export interface Period {
-  /** First millisecond of the period; 0 for `lifetime`. */
+  /** First millisecond of the period; 0 for windows without periods. */
   readonly startMs: number
-  /** First millisecond after it; `null` for `lifetime`. */
+  /** First millisecond after it; `null` for windows without periods. */
   readonly endMs: number | null
 }
 
-/** The period last asked for in each zone: nearly every question is about the running month, and
- * asking Intl takes several times as long as a decision of the ledger. */
-const recent = new Map<string, { startMs: number; endMs: number }>()
+const NO_PERIOD: Period = { startMs: 0, endMs: null }
+const MINUTE_MS = 60_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 86_400_000
+
+/** The last period found for each window and zone: the next question is nearly always the same. */
+const recent = new Map<string, { readonly startMs: number; readonly endMs: number }>()
 
 /** The period of `window` in `zone` (IANA name) that contains `nowMs`. */
 export function periodOf(window: Window, zone: string, nowMs: number): Period {
-  if (window === 'lifetime') return { startMs: 0, endMs: null }
-  const known = recent.get(zone)
+  if (!isFixed(window)) return NO_PERIOD
+  const key = `${window} ${zone}`
+  const known = recent.get(key)
   if (known && known.startMs <= nowMs && nowMs < known.endMs) return known
-  const { year, month } = localDate(zone, nowMs)
-  const period = {
-    startMs: startOfMonth(zone, year, month),
-    endMs: startOfMonth(zone, year, month + 1),
-  }
-  recent.set(zone, period)
+  const period = findPeriod(window, zone, nowMs)
+  recent.set(key, period)
   return period
 }
+
+type FixedWindow = 'minute' | 'hour' | 'day' | 'week' | 'month'
+
+const FIXED: ReadonlySet<Window> = new Set<Window>(['minute', 'hour', 'day', 'week', 'month'])
+
+const isFixed = (window: Window): window is FixedWindow => FIXED.has(window)
+
+function findPeriod(window: FixedWindow, zone: string, nowMs: number): { startMs: number; endMs: number } {
+  if (window === 'minute' || window === 'hour') {
+    const length = window === 'minute' ? MINUTE_MS : HOUR_MS
+    // Wall clocks differ from UTC by whole minutes; only zones of half and quarter hours shift hours.
+    const ahead = window === 'hour' ? offsetMs(zone, Math.floor(nowMs / MINUTE_MS) * MINUTE_MS) % HOUR_MS : 0
+    const startMs = Math.floor((nowMs + ahead) / length) * length - ahead
+    return { startMs, endMs: startMs + length }
+  }
+  const { year, month, day } = localDate(zone, nowMs)
+  if (window === 'month') return span(zone, [year, month, 1], [year, month + 1, 1])
+  if (window === 'day') return span(zone, [year, month, day], [year, month, day + 1])
+  // ISO 8601: weeks begin on Monday.
+  const weekday = (new Date(Date.UTC(year, month - 1, day)).getUTCDay() + 6) % 7
+  const monday = day - weekday
+  return span(zone, [year, month, monday], [year, month, monday + 7])
+}
+
+type Day = readonly [year: number, month: number, day: number]
+
+const span = (zone: string, from: Day, to: Day): { startMs: number; endMs: number } => ({
+  startMs: startOfDay(zone, from),
+  endMs: startOfDay(zone, to),
+})
 
 /** True when the runtime knows the zone. */
 export function isZone(zone: string): boolean {
@@ -62,27 +108,26 @@ function parts(zone: string, atMs: number): Record<string, number> {
   return Object.fromEntries(format.formatToParts(atMs).map((p) => [p.type, Number(p.value)]))
 }
 
-function localDate(zone: string, atMs: number): { year: number; month: number } {
+function localDate(zone: string, atMs: number): { year: number; month: number; day: number } {
   if (zone === 'UTC') {
     const date = new Date(atMs)
-    return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1 }
+    return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate() }
   }
-  const { year = 0, month = 0 } = parts(zone, atMs)
-  return { year, month }
+  const { year = 0, month = 0, day = 0 } = parts(zone, atMs)
+  return { year, month, day }
 }
-
-const DAY_MS = 86_400_000
 
 /** How far the wall clock of the zone is ahead of UTC at a moment of whole seconds. */
 function offsetMs(zone: string, atMs: number): number {
+  if (zone === 'UTC') return 0
   const p = parts(zone, atMs)
   return Date.UTC(p.year!, p.month! - 1, p.day!, p.hour!, p.minute!, p.second!) - atMs
 }
 
-/** The first moment of a month in the zone. Where its midnight comes twice, the first of the two;
+/** The first moment of a day in the zone. Where its midnight comes twice, the first of the two;
  * where the clocks skip it, the moment they do. No zone changes its offset twice within two days. */
-function startOfMonth(zone: string, year: number, month: number): number {
-  const wanted = Date.UTC(year, month - 1, 1)
+function startOfDay(zone: string, [year, month, day]: Day): number {
+  const wanted = Date.UTC(year, month - 1, day)
   if (zone === 'UTC') return wanted
   const before = wanted - offsetMs(zone, wanted - DAY_MS)
   const after = wanted - offsetMs(zone, wanted + DAY_MS)

@@ -63,6 +63,8 @@ export const ERROR_CODES = {
 
   TK_BUDGET_EXHAUSTED: info(402, 'The budget is spent.'),
   TK_BUDGET_CONTENDED: info(429, 'The budget is held by calls in flight.', true),
+  TK_RATE_LIMITED: info(429, 'Too many requests in the sliding window.', true),
+  TK_REQUEST_TOO_LARGE: info(413, 'The request is larger than the limit for one call.'),
   TK_BUDGET_UNBOUNDED: info(400, 'No upper bound of the cost of this request is known.'),
   TK_BUDGET_HOLD_NOT_FOUND: info(404, 'No such hold.'),
   TK_BUDGET_HOLD_MISMATCH: info(409, 'The hold was already used with other parameters.'),

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { utf8Length } from '../kernel/encoding.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { PolicyDecision } from '../policy/scope-policy.ts'
@@ -55,7 +56,13 @@ export async function authorize(
     credential,
     price,
     attemptId: uuidv7(),
-    amounts: { usd: maxCostNanoUsd(reading.bound, price) },
+    amounts: {
+      usd: maxCostNanoUsd(reading.bound, price),
+      tokens: BigInt(reading.bound.input + reading.bound.output),
+      requests: 1n,
+      calls: 1n,
+      bytes: BigInt(utf8Length(reading.body)),
+    },
     accounts: accountPath(caller),
     context,
   }

@@ -91,11 +91,12 @@ async function decide(
   )
   const credential = await chooseCredential(parts, ask, caller.tenant, setting)
   const { tenant, key } = caller
-  const amounts = { usd: usd > 0n ? usd : 1n }
+  const amounts = { usd: usd > 0n ? usd : 1n, tokens: 1n, requests: 1n, calls: 1n }
   const result = await parts.guard.preview({
     tenantId: tenant.id,
     accounts: accountPath(caller),
     amounts,
+    paidBy: credential.source,
   })
   if (!result.ok) {
     const details = result.denial ? explainDenial(result.denial) : {}

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { formatAmount } from '../budgets/amounts.ts'
 import { formatUsd } from '../budgets/money.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import type {
@@ -61,11 +62,13 @@ export interface Receipt {
 export interface BudgetLeft {
   /** `tenant:<id>` or `key:<id>`. */
   readonly account: string
+  readonly unit: LineState['unit']
   readonly window: LineState['window']
-  readonly limitUsd: string
-  readonly usedUsd: string
+  /** In the unit: US dollars for `usd`, whole numbers for the others. */
+  readonly limit: string
+  readonly used: string
   /** Limit less used and held; negative after an overage. */
-  readonly leftUsd: string
+  readonly left: string
   /** ISO 8601; `null`: never. */
   readonly resetsAt: string | null
 }
@@ -130,10 +133,11 @@ export function makeReceipt(
 export function budgetLeft(line: LineState): BudgetLeft {
   return {
     account: line.accountId,
+    unit: line.unit,
     window: line.window,
-    limitUsd: formatUsd(line.limit),
-    usedUsd: formatUsd(line.posted),
-    leftUsd: formatUsd(line.limit - line.posted - line.held),
+    limit: formatAmount(line.unit, line.limit),
+    used: formatAmount(line.unit, line.posted),
+    left: formatAmount(line.unit, line.limit - line.posted - line.held),
     resetsAt: line.resetsAtMs === null ? null : new Date(line.resetsAtMs).toISOString(),
   }
 }

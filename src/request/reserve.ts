@@ -19,6 +19,7 @@ export async function reserve(
     tenantId: tenant.id,
     accounts,
     amounts,
+    paidBy: plan.credential.source,
     ttlMs: parts.holdTtlMs,
     call: callIds(plan),
   })

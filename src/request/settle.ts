@@ -59,7 +59,11 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
   const item: SettleItem = {
     holdId: plan.attemptId,
     tenantId: plan.tenant.id,
-    actual: { usd: cost },
+    actual: {
+      usd: cost,
+      tokens: BigInt(end.tokens.input + end.tokens.output),
+      requests: 1n,
+    },
     usage: {
       ...callIds(plan),
       servedModel: end.servedModel,
@@ -166,12 +170,13 @@ function reportOverage(
   plan: CallPlan,
   result: SettleResult & { ok: true },
 ): void {
-  if (result.overage.usd === 0n) return
+  const overageNanoUsd = result.overage.usd ?? 0n
+  if (overageNanoUsd === 0n) return
   const { tenant, attemptId: holdId } = plan
   parts.reporter.emit({
     kind: 'budget.overage',
     tenantId: tenant.id,
     holdId,
-    overageNanoUsd: result.overage.usd,
+    overageNanoUsd,
   })
 }

@@ -5,13 +5,37 @@
  * @module
  */
 
-/** `month` is a calendar month in the budget's zone; `lifetime` never resets (prepaid). */
-export type Window = 'month' | 'lifetime'
+/**
+ * `minute` to `month` are calendar periods in the budget's zone (weeks begin on Monday, ISO 8601).
+ * `lifetime` never resets (prepaid). `call` limits each call alone. `concurrent` limits live holds.
+ * `rate_second` and `rate_minute` slide: any stretch of that length sees at most the limit.
+ */
+export type Window =
+  | 'minute'
+  | 'hour'
+  | 'day'
+  | 'week'
+  | 'month'
+  | 'lifetime'
+  | 'call'
+  | 'concurrent'
+  | 'rate_second'
+  | 'rate_minute'
 
-/** What is counted. `usd` counts nano-USD. */
-export type Unit = 'usd'
+/**
+ * What is counted: `usd` (nano-USD), `tokens` (input and output), `requests`, `calls` (1 each, for
+ * concurrency), `bytes` (of the request body), and units of the host's own such as `credits`.
+ */
+export type Unit = string
 
+/** Amounts by unit; a unit that is absent is not asked for. */
 export type Amounts = Readonly<Record<Unit, bigint>>
+
+/** Sub-buckets of a sliding window, newest first; `newest` is the index of the running one. */
+export interface RateBuckets {
+  readonly newest: number
+  readonly counts: readonly bigint[]
+}
 
 /**
  * One account on a call's path. `id` is `tenant:<tenantId>` or `key:<keyId>`; `depth` is 0 at the
@@ -38,7 +62,17 @@ export interface Counter {
   readonly held: bigint
   /** No live hold of this period expires later than this; 0 when nothing is held. */
   readonly heldUntilMs: number
-  /** `explicit`, or later the plan and version that made the row. */
+  /** Sliding windows only; empty otherwise. */
+  readonly buckets: RateBuckets
+  /** `platform`: calls that a tenant's own credential pays for are not counted. */
+  readonly counts: 'all' | 'platform'
+  /** Account whose counters of this unit take a whole hold that this one refuses; `null`: none. */
+  readonly overflow: AccountRef | null
+  /** Percentages of the limit at which one event each is written per period, ascending. */
+  readonly alerts: readonly number[]
+  /** The highest of them already reported in this period; 0: none. */
+  readonly alertedPercent: number
+  /** `explicit`, or the plan and version that made the row, for example `plan:pro@3`. */
   readonly source: string
   readonly createdAtMs: number
 }
@@ -77,10 +111,19 @@ export interface Hold {
   /** Posted per unit; zero before it is settled. */
   readonly actual: Amounts
   readonly extendSequence: number
+  /** Lines that a pool took over; they are not among `lines`, the pool's are. */
+  readonly overflows: readonly Overflow[]
   readonly createdAtMs: number
   readonly expiresAtMs: number
   /** What the event of an expiry must say about the call. Ids only. */
   readonly call: CallIds
+}
+
+/** A line that refused, and the pool whose lines took its place. */
+export interface Overflow {
+  readonly from: HoldLine
+  /** Account of the pool. */
+  readonly to: string
 }
 
 /** Who called what; ids and names, never content. */
@@ -113,7 +156,15 @@ export interface BudgetDenial extends LineState {
   readonly wouldFit: bigint
   /** When the calls in flight release what they hold at the latest; `null` when nothing is held. */
   readonly heldUntilMs: number | null
+  /** Sliding windows: when the same ask would fit; `null` for the others, or never. */
+  readonly fitsAtMs: number | null
 }
+
+export type RefusalCode =
+  | 'TK_BUDGET_EXHAUSTED'
+  | 'TK_BUDGET_CONTENDED'
+  | 'TK_RATE_LIMITED'
+  | 'TK_REQUEST_TOO_LARGE'
 
 export interface ReserveItem {
   readonly holdId: string
@@ -122,6 +173,9 @@ export interface ReserveItem {
   readonly accounts: readonly AccountRef[]
   /** Not negative. */
   readonly amounts: Amounts
+  /** Whose credential pays; counters that count `platform` calls only ignore the tenant's. Default
+   * `platform`: every counter counts. */
+  readonly paidBy?: 'tenant' | 'platform'
   /** Milliseconds until the hold expires by the store's clock, 1 to 86,400,000. */
   readonly ttlMs: number
   readonly call: CallIds
@@ -133,12 +187,13 @@ export type ReserveResult =
       readonly holdId: string
       readonly expiresAtMs: number
       readonly lines: readonly LineState[]
+      readonly overflows: readonly Overflow[]
       /** True when this id had been admitted before. */
       readonly replayed: boolean
     }
   | {
       readonly ok: false
-      readonly code: 'TK_BUDGET_EXHAUSTED' | 'TK_BUDGET_CONTENDED'
+      readonly code: RefusalCode
       readonly denial: BudgetDenial
     }
   | {
@@ -161,7 +216,7 @@ export type ExtendResult =
   | { readonly ok: true; readonly expiresAtMs: number }
   | {
       readonly ok: false
-      readonly code: 'TK_BUDGET_EXHAUSTED' | 'TK_BUDGET_CONTENDED'
+      readonly code: RefusalCode
       readonly denial: BudgetDenial
     }
   | {
@@ -243,6 +298,8 @@ export interface UsageRecord extends UsageDraft {
   readonly state: 'posted' | 'late_posted'
   /** The counters charged, for reconciliation. */
   readonly lines: readonly HoldLine[]
+  /** What each line was charged, by unit. */
+  readonly amounts: Amounts
   readonly overageNanoUsd: bigint
   readonly startedAtMs: number
   readonly settledAtMs: number

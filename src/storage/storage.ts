@@ -193,6 +193,13 @@ export interface BudgetKey {
 export interface NewBudget extends BudgetKey {
   readonly zone: string
   readonly limit: bigint
+  /** Default `all`. */
+  readonly counts?: 'all' | 'platform'
+  /** Pool that takes over what this budget refuses; its tenant must lie on this account's path.
+   * Default `null`: none. */
+  readonly overflow?: AccountRef | null
+  /** Ascending percentages of the limit, 1 to 1000; default none. */
+  readonly alerts?: readonly number[]
   readonly source: string
 }
 
@@ -211,6 +218,7 @@ export interface LedgerCommands {
     readonly tenantId: string
     readonly accounts: readonly AccountRef[]
     readonly amounts: Amounts
+    readonly paidBy?: 'tenant' | 'platform'
   }): Promise<ReserveResult>
   extend(items: readonly ExtendItem[]): Promise<readonly ExtendResult[]>
   settle(items: readonly SettleItem[]): Promise<readonly SettleResult[]>

@@ -6,6 +6,7 @@
  * @module
  */
 import { TenantKeysError } from '../../kernel/errors.ts'
+import type { Amounts } from '../../storage/ledger-records.ts'
 import type { SqliteRow } from './client.ts'
 
 export class RowReader {
@@ -47,6 +48,16 @@ export class RowReader {
     return typeof value === 'bigint' ? value : this.#corrupt(column)
   }
 
+  isNull(column: string): boolean {
+    return this.#row[column] === null
+  }
+
+  /** Amounts by unit, written by {@link amountsText}. */
+  amounts(column: string): Amounts {
+    const texts = this.json(column, isDecimalRecord)
+    return Object.fromEntries(Object.entries(texts).map(([unit, text]) => [unit, BigInt(text)]))
+  }
+
   /** A copy. libsql returns an ArrayBuffer from `all` and a Buffer from `get`. */
   bytes(column: string, length?: number): Uint8Array {
     const value = this.#row[column]
@@ -84,6 +95,13 @@ export const isTextList = (value: unknown): value is readonly string[] =>
 
 export const isTextRecord = (value: unknown): value is Readonly<Record<string, string>> =>
   isRecord(value) && Object.values(value).every(isText)
+
+const isDecimalRecord = (value: unknown): value is Readonly<Record<string, string>> =>
+  isTextRecord(value) && Object.values(value).every((text) => /^\d{1,19}$/.test(text))
+
+/** JSON has no bigint: decimal strings. */
+export const amountsText = (amounts: Amounts): string =>
+  JSON.stringify(amounts, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
 
 /** A list of objects that have these fields, of these types. */
 export const listOf =

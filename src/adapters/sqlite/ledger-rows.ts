@@ -6,6 +6,8 @@
  * @module
  */
 import type { LedgerRows } from '../../budgets/ledger.ts'
+import { NO_BUCKETS } from '../../budgets/rate.ts'
+import { WINDOWS } from '../../budgets/windows.ts'
 import type { NewEvent } from '../../storage/also.ts'
 import type {
   AccountRef,
@@ -13,12 +15,14 @@ import type {
   Counter,
   Hold,
   HoldLine,
+  Overflow,
   PeriodHistory,
+  RateBuckets,
   UsageRecord,
 } from '../../storage/ledger-records.ts'
 import { addEvent } from './also.ts'
 import type { SqliteClient, SqliteRow } from './client.ts'
-import { listOf, RowReader, textFields } from './decode.ts'
+import { amountsText, listOf, RowReader, textFields } from './decode.ts'
 import { findTenant } from './rows.ts'
 import { addUsage, isLines } from './usage-rows.ts'
 
@@ -148,12 +152,13 @@ function put<T>(cache: Map<string, Cached<T> | null>, key: string, row: T): void
 
 const COUNTERS = 'SELECT * FROM tk_counters WHERE account_id = ?'
 const ADD_COUNTER = `INSERT INTO tk_counters
-  (depth, zone, limit_amount, period_start_ms, posted, held, held_until_ms, source, tenant_id,
-   created_at_ms, account_id, unit, period)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  (depth, zone, limit_amount, period_start_ms, posted, held, held_until_ms, buckets, counts,
+   overflow, alerts, alerted_percent, source, tenant_id, created_at_ms, account_id, unit, period)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const SET_COUNTER = `UPDATE tk_counters
   SET depth = ?, zone = ?, limit_amount = ?, period_start_ms = ?, posted = ?, held = ?,
-    held_until_ms = ?, source = ?, tenant_id = ?, created_at_ms = ?
+    held_until_ms = ?, buckets = ?, counts = ?, overflow = ?, alerts = ?, alerted_percent = ?,
+    source = ?, tenant_id = ?, created_at_ms = ?
   WHERE account_id = ? AND unit = ? AND period = ?`
 
 function counterOf(columns: SqliteRow): Counter {
@@ -162,17 +167,37 @@ function counterOf(columns: SqliteRow): Counter {
     accountId: row.text('account_id'),
     depth: row.int('depth'),
     tenantId: row.text('tenant_id'),
-    unit: row.oneOf('unit', ['usd']),
-    window: row.oneOf('period', ['month', 'lifetime']),
+    unit: row.text('unit'),
+    window: row.oneOf('period', WINDOWS),
     zone: row.text('zone'),
     limit: row.money('limit_amount'),
     periodStartMs: row.int('period_start_ms'),
     posted: row.money('posted'),
     held: row.money('held'),
     heldUntilMs: row.int('held_until_ms'),
+    buckets: bucketsOf(row),
+    counts: row.oneOf('counts', ['all', 'platform']),
+    overflow: row.isNull('overflow') ? null : row.json('overflow', isAccount),
+    alerts: row.json('alerts', isPercents),
+    alertedPercent: row.int('alerted_percent'),
     source: row.text('source'),
     createdAtMs: row.int('created_at_ms'),
   }
+}
+
+const isAccounts = listOf<AccountRef>({ id: 'text', depth: 'int' })
+
+const isAccount = (value: unknown): value is AccountRef => isAccounts([value])
+
+const isPercents = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && value.every((percent) => Number.isSafeInteger(percent))
+
+/** Written as `<index of the newest>;<count>,<count>...`; empty for windows that do not slide. */
+function bucketsOf(row: RowReader): RateBuckets {
+  const text = row.text('buckets')
+  if (text === '') return NO_BUCKETS
+  const [newest = '', counts = ''] = text.split(';')
+  return { newest: Number(newest), counts: counts.split(',').map(BigInt) }
 }
 
 function writeCounter(client: SqliteClient, { row, stored }: Cached<Counter>): void {
@@ -185,6 +210,11 @@ function writeCounter(client: SqliteClient, { row, stored }: Cached<Counter>): v
     row.posted,
     row.held,
     row.heldUntilMs,
+    row.buckets.counts.length === 0 ? '' : `${row.buckets.newest};${row.buckets.counts.join(',')}`,
+    row.counts,
+    row.overflow === null ? null : JSON.stringify(row.overflow),
+    JSON.stringify(row.alerts),
+    row.alertedPercent,
     row.source,
     row.tenantId,
     row.createdAtMs,
@@ -203,8 +233,8 @@ function historyOf(columns: SqliteRow): PeriodHistory {
   const row = new RowReader('tk_counter_history', columns)
   return {
     accountId: row.text('account_id'),
-    unit: row.oneOf('unit', ['usd']),
-    window: row.oneOf('period', ['month', 'lifetime']),
+    unit: row.text('unit'),
+    window: row.oneOf('period', WINDOWS),
     periodStartMs: row.int('period_start_ms'),
     posted: row.money('posted'),
     held: row.money('held'),
@@ -220,13 +250,16 @@ const GET_HOLD = 'SELECT * FROM tk_holds WHERE id = ?'
 const DUE_HOLDS = `SELECT id FROM tk_holds
   WHERE state = 'held' AND expires_at_ms <= ? ORDER BY expires_at_ms, id LIMIT ?`
 const ADD_HOLD = `INSERT INTO tk_holds
-  (id, tenant_id, accounts, lines, asked_usd, created_at_ms, call,
-   state, held_usd, actual_usd, extend_sequence, expires_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  (id, tenant_id, accounts, lines, overflows, asked, created_at_ms, call,
+   state, held, actual, extend_sequence, expires_at_ms)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const SET_HOLD = `UPDATE tk_holds
-  SET state = ?, held_usd = ?, actual_usd = ?, extend_sequence = ?, expires_at_ms = ? WHERE id = ?`
+  SET state = ?, held = ?, actual = ?, extend_sequence = ?, expires_at_ms = ? WHERE id = ?`
 
-const isAccounts = listOf<AccountRef>({ id: 'text', depth: 'int' })
+const isOverflows = (value: unknown): value is readonly Overflow[] =>
+  Array.isArray(value) &&
+  value.every((o: Partial<Overflow> | null) => typeof o?.to === 'string' && isLines([o.from]))
+
 const CALL_FIELDS: (keyof CallIds)[] = ['callId', 'keyId', 'scope', 'provider', 'model', 'priceId']
 const isCall = textFields<CallIds>(CALL_FIELDS, ['callId', 'provider', 'model'])
 
@@ -238,9 +271,10 @@ export function holdOf(columns: SqliteRow): Hold {
     state: row.oneOf('state', ['held', 'posted', 'voided', 'expired', 'late_posted']),
     accounts: row.json('accounts', isAccounts),
     lines: row.json('lines', isLines),
-    amounts: { usd: row.money('held_usd') },
-    asked: { usd: row.money('asked_usd') },
-    actual: { usd: row.money('actual_usd') },
+    amounts: row.amounts('held'),
+    asked: row.amounts('asked'),
+    actual: row.amounts('actual'),
+    overflows: row.json('overflows', isOverflows),
     extendSequence: row.int('extend_sequence'),
     createdAtMs: row.int('created_at_ms'),
     expiresAtMs: row.int('expires_at_ms'),
@@ -251,8 +285,8 @@ export function holdOf(columns: SqliteRow): Hold {
 function writeHold(client: SqliteClient, { row, stored }: Cached<Hold>): void {
   const changing = [
     row.state,
-    row.amounts.usd,
-    row.actual.usd,
+    amountsText(row.amounts),
+    amountsText(row.actual),
     row.extendSequence,
     row.expiresAtMs,
   ] as const
@@ -266,7 +300,8 @@ function writeHold(client: SqliteClient, { row, stored }: Cached<Hold>): void {
     row.tenantId,
     JSON.stringify(row.accounts),
     JSON.stringify(row.lines),
-    row.asked.usd,
+    JSON.stringify(row.overflows),
+    amountsText(row.asked),
     row.createdAtMs,
     JSON.stringify(row.call, CALL_FIELDS),
     ...changing,

@@ -5,7 +5,7 @@
  */
 import type { HoldLine, UsageRecord } from '../../storage/ledger-records.ts'
 import type { SqliteClient, SqliteRow } from './client.ts'
-import { listOf, RowReader } from './decode.ts'
+import { amountsText, listOf, RowReader } from './decode.ts'
 
 export const isLines = listOf<HoldLine>({
   accountId: 'text',
@@ -41,6 +41,7 @@ const COLUMNS = [
   'secret_version',
   'state',
   'lines',
+  'amounts',
   'started_at_ms',
   'settled_at_ms',
 ]
@@ -77,6 +78,7 @@ export function addUsage(client: SqliteClient, usage: UsageRecord): void {
     usage.secretVersion,
     usage.state,
     JSON.stringify(usage.lines),
+    amountsText(usage.amounts),
     usage.startedAtMs,
     usage.settledAtMs,
   )
@@ -113,6 +115,7 @@ export function usageOf(columns: SqliteRow): UsageRecord {
     secretVersion: row.intOrNull('secret_version'),
     state: row.oneOf('state', ['posted', 'late_posted']),
     lines: row.json('lines', isLines),
+    amounts: row.amounts('amounts'),
     startedAtMs: row.int('started_at_ms'),
     settledAtMs: row.int('settled_at_ms'),
   }
