@@ -1,0 +1,312 @@
+/**
+ * Guards around the envelope taken out, one at a time: what they stop must then happen.
+ *
+ * @module
+ */
+import { describe, expect, test } from 'vitest'
+import { dataKeyCases } from '../support/data-key-cases.ts'
+import { bytes } from '../support/envelope-cases.ts'
+import { Mutant, type Sabotage } from '../support/mutant.ts'
+
+const FOLDERS = ['kernel', 'secrets', 'storage']
+const KEYS = 'secrets/data-keys.ts'
+
+/** What is taken out of the cache of data keys, and the beginning of the title that must fail. */
+const keySabotages: readonly (readonly [string, string, Omit<Sabotage, 'file'>])[] = [
+  [
+    'every caller makes a key of its own',
+    'callers that come first',
+    { from: 'if (running !== undefined) return running', to: '' },
+  ],
+  [
+    'every caller unwraps for itself',
+    'callers that need a key',
+    { from: '    this.#keys.set(key, held)\n', to: '' },
+  ],
+  [
+    'the loser of a race uses its own key',
+    'of two processes',
+    {
+      from: 'return await this.#storage.deks.create({ id, tenantId, generation, ...wrapped }, {})',
+      to: 'await this.#storage.deks.create({ id, tenantId, generation, ...wrapped }, {})\n      return { id, generation, ...wrapped }',
+    },
+  ],
+  ['keys have no age', 'an unwrapped key is used', { from: 'ttl: maxAgeMs', to: 'ttl: 0' }],
+  [
+    'a key that starts at 0 has no age',
+    'an unwrapped key is used',
+    { from: 'options.clock.elapsedMs() + 1', to: 'options.clock.elapsedMs()' },
+  ],
+  [
+    'use makes a key last longer',
+    'use does not',
+    { from: 'ttlResolution: 0, perf', to: 'ttlResolution: 0, perf, updateAgeOnGet: true' },
+  ],
+  [
+    'a failed unwrapping stays',
+    'a failed unwrapping',
+    { from: 'if (this.#keys.peek(key) === held) this.#keys.delete(key)', to: '' },
+  ],
+  [
+    'keys stay when they leave',
+    'a key that leaves',
+    { from: 'this.#dek?.fill(0)', to: 'this.#dek?.at(0)' },
+  ],
+  [
+    'old keys stay until looked for',
+    'a key that is too old',
+    { from: '    this.#keys.purgeStale()\n', to: '' },
+  ],
+  [
+    'keys are erased under their users',
+    'a key is not erased under',
+    { from: 'if (this.#retired && this.#users === 0)', to: 'if (this.#retired)' },
+  ],
+  [
+    'keys are not erased after their last user',
+    'a key is not erased under',
+    { from: '      this.#eraseIfIdle()\n', to: '' },
+  ],
+  ['a new key stays in memory', 'the plain bytes', { from: '      dek.fill(0)\n', to: '' }],
+  [
+    'the proof of a new key stays in memory',
+    'the plain bytes',
+    { from: '      back.fill(0)\n', to: '' },
+  ],
+  [
+    'the cache does not know the KEK',
+    'T-C19 a key unwrapped under one KEK',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text
+    { from: '${kekId.length}/${tenantId}${kekId}${id}', to: '/${tenantId}${id}' },
+  ],
+  [
+    'the cache does not know the tenant',
+    'T-C19 a key unwrapped for one tenant',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text
+    { from: '${tenantId.length}/${kekId.length}/${tenantId}${kekId}${id}', to: '${kekId}${id}' },
+  ],
+  [
+    'a new key is not proven',
+    'no key is stored',
+    { from: 'if (!same) throw', to: 'if (false) throw' },
+  ],
+  [
+    'a short key is taken',
+    'a wrapper that gives back a key of another length',
+    { from: 'if (dek.length !== DEK_BYTES)', to: 'if (false)' },
+  ],
+  [
+    'foreign errors pass',
+    'T-L3',
+    { from: 'if (TenantKeysError.isInstance(error)) throw error', to: 'throw error' },
+  ],
+]
+
+describe('sabotage of the data keys', () => {
+  test.each(keySabotages)('%s: caught by %s', async (_, title, change) => {
+    const mutant = new Mutant({ file: KEYS, ...change }, FOLDERS)
+    try {
+      const { DataKeys } = await mutant.load<typeof import('../../src/secrets/data-keys.ts')>(KEYS)
+      const found = Object.entries(dataKeyCases).filter(([name]) => name.startsWith(title))
+      expect(found.length).toBe(1)
+      await expect(found[0]![1](DataKeys)).rejects.toThrow()
+    } finally {
+      mutant.dispose()
+    }
+  })
+})
+
+type Load = <M>(file: string) => Promise<M>
+
+const AT = { tenantId: 'acme', dekId: '018f3c1e-7b1a-7cc3-9a55-00000000d0d0', generation: 1 }
+const DEK = bytes('dek', 32)
+const WRAPPER = 'secrets/local-key-wrapper.ts'
+type WrapperModule = typeof import('../../src/secrets/local-key-wrapper.ts')
+
+async function ringOf(load: Load, ...ids: readonly string[]) {
+  const { localKeyWrapper } = await load<WrapperModule>(WRAPPER)
+  return localKeyWrapper(ids.map((id) => ({ id, key: bytes(id, 32) })))
+}
+
+/** Resolves to true when the attack succeeds. */
+type Attack = (load: Load) => Promise<boolean>
+
+const succeeds = async (attempt: () => unknown): Promise<boolean> => {
+  try {
+    await attempt()
+    return true
+  } catch {
+    return false
+  }
+}
+
+const accepts =
+  (key: unknown): Attack =>
+  async (load) => {
+    const { localKeyWrapper } = await load<WrapperModule>(WRAPPER)
+    return succeeds(() => localKeyWrapper([{ id: 'kek-1', key: key as Uint8Array }]))
+  }
+
+const unwrapsElsewhere =
+  (change: Partial<typeof AT>): Attack =>
+  async (load) => {
+    const ring = await ringOf(load, 'kek-1')
+    const wrapped = await ring.wrap(DEK, AT)
+    return succeeds(() => ring.unwrap(wrapped, { ...AT, ...change }))
+  }
+
+/** What is taken out, and the attack that succeeds only then. */
+const attacks: readonly (readonly [string, Sabotage, Attack])[] = [
+  [
+    'T-C8 wrapping does not bind the tenant',
+    {
+      file: WRAPPER,
+      from: 'const texts = { tenantId, dekId, kekId }',
+      to: "const texts = { tenantId: 't', dekId, kekId }",
+    },
+    unwrapsElsewhere({ tenantId: 'other' }),
+  ],
+  [
+    'T-C8 wrapping does not bind the data key',
+    {
+      file: WRAPPER,
+      from: 'const texts = { tenantId, dekId, kekId }',
+      to: "const texts = { tenantId, dekId: 'd', kekId }",
+    },
+    unwrapsElsewhere({ dekId: '018f3c1e-7b1a-7cc3-9a55-00000000d0d1' }),
+  ],
+  [
+    'T-C8 wrapping does not bind the generation',
+    { file: WRAPPER, from: 'putUint64(out, at, generation)', to: 'putUint64(out, at, 1)' },
+    unwrapsElsewhere({ generation: 2 }),
+  ],
+  [
+    'T-C8 wrapping does not bind the KEK id',
+    {
+      file: WRAPPER,
+      from: 'const texts = { tenantId, dekId, kekId }',
+      to: "const texts = { tenantId, dekId, kekId: 'k' }",
+    },
+    async (load) => {
+      const { localKeyWrapper } = await load<WrapperModule>(WRAPPER)
+      const [one, two] = ['kek-1', 'kek-2'].map((id) =>
+        localKeyWrapper([{ id, key: bytes('k', 32) }]),
+      )
+      const { wrapped } = await one!.wrap(DEK, AT)
+      return succeeds(() => two!.unwrap({ kekId: 'kek-2', wrapped }, AT))
+    },
+  ],
+  [
+    'a wrapped key may be followed by bytes',
+    { file: WRAPPER, from: 'wrapped.length === WRAPPED_BYTES && ', to: '' },
+    async (load) => {
+      const ring = await ringOf(load, 'kek-1')
+      const { kekId } = await ring.wrap(DEK, AT)
+      const error = await ring
+        .unwrap({ kekId, wrapped: Uint8Array.of(1) }, AT)
+        .catch((reason: { code?: string }) => reason)
+      return (error as { code?: string }).code !== 'TK_ENVELOPE_OPEN_FAILED'
+    },
+  ],
+  [
+    'the wrapping has no version',
+    { file: WRAPPER, from: ' && wrapped[0] === VERSION', to: '' },
+    async (load) => {
+      const ring = await ringOf(load, 'kek-1')
+      const { kekId, wrapped } = await ring.wrap(DEK, AT)
+      wrapped[0] = 2
+      return succeeds(() => ring.unwrap({ kekId, wrapped }, AT))
+    },
+  ],
+  [
+    'the keys of a ring are public',
+    {
+      file: WRAPPER,
+      from: 'this.#keys = keys\n',
+      to: 'this.#keys = keys\n    Object.assign(this, { keys })\n',
+    },
+    async (load) => {
+      const { inspect } = await import('node:util')
+      const ring = await ringOf(load, 'kek-1')
+      const start = [...bytes('kek-1', 32).subarray(0, 4)]
+      return inspect(ring, { depth: 9 }).includes(start.join(', '))
+    },
+  ],
+  [
+    'T-C16 few different bytes are a key',
+    { file: 'kernel/key-material.ts', from: 'new Set(bytes).size < LEAST_DISTINCT', to: 'false' },
+    accepts(Uint8Array.from({ length: 32 }, (_, i) => (i * i * 7) % 11)),
+  ],
+  [
+    'T-C16 a passphrase is a key',
+    {
+      file: 'kernel/key-material.ts',
+      from: 'return printable || oneCase ?',
+      to: 'return oneCase ?',
+    },
+    accepts(new TextEncoder().encode('Correct-Horse-Battery-Staple-123')),
+  ],
+  [
+    'T-C16 16 bytes are a key',
+    { file: 'kernel/key-material.ts', from: ' || bytes.length !== KEY_BYTES', to: '' },
+    accepts(bytes('short', 24)),
+  ],
+  [
+    'T-C16 base64 with loose bits is a key',
+    {
+      file: 'kernel/encoding.ts',
+      from: 'return (bits & ((1 << held) - 1)) === 0 ? out : null',
+      to: 'return out',
+    },
+    accepts(`${Buffer.from(bytes('kek', 32)).toString('base64').slice(0, 42)}B=`),
+  ],
+  [
+    'T-C9 a constant random source is taken',
+    { file: 'kernel/crypto/self-test.ts', from: ' && !equal(first, second)', to: '' },
+    async (load) => {
+      const { checkRandomSource } = await load<
+        typeof import('../../src/kernel/crypto/self-test.ts')
+      >('kernel/crypto/self-test.ts')
+      const { primitives } = await load<typeof import('../../src/kernel/crypto/primitives.ts')>(
+        'kernel/crypto/primitives.ts',
+      )
+      const randomBytes = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i)
+      return succeeds(() => checkRandomSource({ ...primitives, randomBytes }))
+    },
+  ],
+  [
+    'T-L6 a short secret is shown',
+    { file: 'secrets/masking.ts', from: 'length >= 16 ? 2 : 0', to: '4' },
+    async (load) => {
+      const { maskSecret } =
+        await load<typeof import('../../src/secrets/masking.ts')>('secrets/masking.ts')
+      return maskSecret('anthropic').includes('opic')
+    },
+  ],
+  [
+    'T-L8 the width of a mask tells the length',
+    { file: 'secrets/masking.ts', from: ".padStart(TAIL, '.')", to: '' },
+    async (load) => {
+      const { maskSecret } =
+        await load<typeof import('../../src/secrets/masking.ts')>('secrets/masking.ts')
+      return maskSecret('x'.repeat(20)).length !== maskSecret('x'.repeat(200)).length
+    },
+  ],
+]
+
+describe('sabotage of the key ring, the key reader and the masks', () => {
+  test.each(attacks)(
+    '%s: the attack succeeds on the copy and fails on the sources',
+    async (_, sabotage, attack) => {
+      const mutant = new Mutant(sabotage, FOLDERS)
+      try {
+        expect(await attack((file) => mutant.load(file))).toBe(true)
+        expect(
+          await attack((file) => import(new URL(`../../src/${file}`, import.meta.url).href)),
+        ).toBe(false)
+      } finally {
+        mutant.dispose()
+      }
+    },
+  )
+})
