@@ -80,9 +80,12 @@ export class KeyCache {
     return known !== undefined && this.#isCurrent(known) ? known : null
   }
 
-  /** Remembers that the text with this digest holds the secret of this very row. */
+  /**
+   * Remembers that the text with this digest holds the secret of this very row, unless the row was
+   * dropped while it was being compared: then a revocation may have come between.
+   */
   prove(digest: string, known: KnownKey): void {
-    this.#proven.set(digest, known)
+    if (this.#keys.peek(known.row.keyId) === known) this.#proven.set(digest, known)
   }
 
   /** Drops a key that this process has just changed, and reads under way that may have missed it. */
