@@ -4,6 +4,8 @@
  * @module
  */
 import { describe, expect, test } from 'vitest'
+import { memory } from '../../src/adapters/memory/index.ts'
+import { Secret } from '../../src/kernel/secret.ts'
 import { dataKeyCases } from '../support/data-key-cases.ts'
 import { bytes } from '../support/envelope-cases.ts'
 import { Mutant, type Sabotage } from '../support/mutant.ts'
@@ -155,6 +157,33 @@ const unwrapsElsewhere =
     return succeeds(() => ring.unwrap(wrapped, { ...AT, ...change }))
   }
 
+const STORE = 'secrets/envelope-secret-store.ts'
+
+/** A store with the secret of acme for openai, and for anthropic. */
+async function storeOf(load: Load) {
+  const { envelopeSecretStore } =
+    await load<typeof import('../../src/secrets/envelope-secret-store.ts')>(STORE)
+  const { primitives } = await load<typeof import('../../src/kernel/crypto/primitives.ts')>(
+    'kernel/crypto/primitives.ts',
+  )
+  const storage = memory()
+  await storage.migrate()
+  await storage.tenants.create({ id: 'acme', parentId: null, credentials: 'tenant' }, {})
+  const clock = { elapsedMs: () => 0 }
+  const store = envelopeSecretStore({ storage, keyWrapper: await ringOf(load, 'kek-1'), clock })
+  const put = (provider: string) =>
+    store.put({
+      ...{ tenantId: 'acme', provider, name: 'default' },
+      secretFields: { apiKey: new Secret('sk-CANARY') },
+      ...{ publicFields: {}, origin: null, masked: '', actor: 'a' },
+    })
+  await put('openai')
+  await put('anthropic')
+  return { storage, store, primitives }
+}
+
+const OPENAI = { tenantId: 'acme', provider: 'openai', name: 'default' }
+
 /** What is taken out, and the attack that succeeds only then. */
 const attacks: readonly (readonly [string, Sabotage, Attack])[] = [
   [
@@ -292,9 +321,81 @@ const attacks: readonly (readonly [string, Sabotage, Attack])[] = [
       return maskSecret('x'.repeat(20)).length !== maskSecret('x'.repeat(200)).length
     },
   ],
+  [
+    'T-C2 the store opens what the row says instead of what was asked',
+    {
+      file: STORE,
+      from: 'contextOf({ ...row, tenantId, provider })',
+      to: 'contextOf(row)',
+    },
+    async (load) => {
+      const { storage, store } = await storeOf(load)
+      const moved = await storage.secrets.get({ ...OPENAI, provider: 'anthropic' })
+      storage.secrets.get = async () => moved
+      return succeeds(() => store.open(OPENAI))
+    },
+  ],
+  [
+    'T-L3 the error of the parser leaves the store',
+    {
+      file: STORE,
+      from: '    } catch {\n      throw openFailed(ref)',
+      to: '    } catch (error) {\n      throw error',
+    },
+    async (load) => {
+      const { store, primitives } = await storeOf(load)
+      const { gcmOpen } = primitives
+      primitives.gcmOpen = () => new TextEncoder().encode('CANARY is no JSON')
+      const error = await store.open(OPENAI).catch((reason: unknown) => reason)
+      primitives.gcmOpen = gcmOpen
+      return String(error).includes('CANARY')
+    },
+  ],
+  [
+    'an opened secret stays in memory',
+    {
+      file: STORE,
+      from: '    } finally {\n      plaintext.fill(0)\n    }\n  }\n\n  forgetKeys',
+      to: '    } finally {\n    }\n  }\n\n  forgetKeys',
+    },
+    async (load) => {
+      const { store, primitives } = await storeOf(load)
+      const { gcmOpen } = primitives
+      const seen: (Uint8Array | null)[] = []
+      primitives.gcmOpen = (given) => {
+        const plaintext = gcmOpen(given)
+        seen.push(plaintext)
+        return plaintext
+      }
+      await store.open(OPENAI)
+      primitives.gcmOpen = gcmOpen
+      return seen.at(-1)!.some((byte) => byte !== 0)
+    },
+  ],
+  [
+    'a writer that loses a race does not try again',
+    { file: STORE, from: 'const PUT_ATTEMPTS = 8', to: 'const PUT_ATTEMPTS = 1' },
+    async (load) => {
+      const { storage, store } = await storeOf(load)
+      const { get } = storage.secrets
+      let stale = await get(OPENAI)
+      storage.secrets.get = async (ref) => {
+        const seen = stale
+        stale = null
+        return seen === null ? get(ref) : { ...seen, version: 0 }
+      }
+      return !(await succeeds(() =>
+        store.put({
+          ...OPENAI,
+          secretFields: { apiKey: new Secret('sk-2') },
+          ...{ publicFields: {}, origin: null, masked: '', actor: 'a' },
+        }),
+      ))
+    },
+  ],
 ]
 
-describe('sabotage of the key ring, the key reader and the masks', () => {
+describe('sabotage of the store, the key ring, the key reader and the masks', () => {
   test.each(attacks)(
     '%s: the attack succeeds on the copy and fails on the sources',
     async (_, sabotage, attack) => {
