@@ -146,6 +146,7 @@ export class KeyCache {
 
   /** The read of this key under way, or a new one: callers that come together share it. */
   #lookUp(keyId: string): Lookup {
+    this.#watch.askNow()
     const { epoch } = this.#watch
     const sentAtMs = this.#options.clock.elapsedMs()
     const last = this.#lookups.get(keyId)

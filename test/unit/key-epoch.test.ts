@@ -365,6 +365,38 @@ describe('a store in this process', () => {
     expect(calls).toEqual(['keys.find'])
   })
 
+  it('T-K6 nobody joins a read that was sent before the change', async () => {
+    const held = gate()
+    let reads = 0
+    const wrap = (storage: Storage): Storage => ({
+      ...storage,
+      keys: {
+        ...storage.keys,
+        find: async (id) => {
+          const found = await storage.keys.find(id)
+          if (++reads === 1) await held.opened
+          return found
+        },
+      },
+    })
+    const { issuer, truth, clock } = await keyInstallation('local', { wrap })
+    const { key, info } = await issuer.issue(draft())
+    const early = issuer.verify(key)
+    await idle()
+    const second = localKeyIssuer({
+      storage: truth,
+      peppers: [{ id: 'pep-1', key: fakePepper(1) }],
+      clock,
+    })
+    await second.revoke({ ...info, actor: 'ops' })
+    const late = issuer.verify(key)
+    held.open()
+    expect(await late).toMatchObject({ code: 'TK_KEY_REVOKED' })
+    await early
+    expect(await issuer.verify(key)).toMatchObject({ code: 'TK_KEY_REVOKED' })
+    expect(reads).toBe(2)
+  })
+
   it('is never asked to wait, however long a key rested', async () => {
     const { issuer, key, clock, calls } = await twoIssuers()
     clock.advance(86_400_000)
