@@ -104,9 +104,9 @@ const used = rows.reduce((sum, row) => sum + row.costNanoUsd, 0n)
 const [ledger] = await tk.budgets.list({ tenantId: 'reseller' })
 say(
   'Sum of usage and ledger of the reseller:',
-  `${formatUsd(used)} USD and ${ledger.usedUsd} USD${ledger.heldNanoUsd === 0n ? ', nothing held' : ''}`,
+  `${formatUsd(used)} USD and ${ledger.used} USD${ledger.heldAmount === 0n ? ', nothing held' : ''}`,
 )
-if (used !== ledger.usedNanoUsd) throw new Error('usage and ledger differ')
+if (used !== ledger.usedAmount) throw new Error('usage and ledger differ')
 
 await tk.close()
 rmSync(folder, { recursive: true })
@@ -118,7 +118,7 @@ function printReceipt({ paidBy, credential, tokens, priceId, costUsd, outcome, q
     'Receipt',
     `${outcome}, ${quality}; paid by the ${paidBy}'s ${credential.masked}: ${credential.reason}`,
     `${tokens.input} tokens in, ${tokens.output} out, ${costUsd} USD at ${priceId}`,
-    `${nearest.account} has ${nearest.leftUsd} of ${nearest.limitUsd} USD left until ${nearest.resetsAt}`,
+    `${nearest.account} has ${nearest.left} of ${nearest.limit} USD left until ${nearest.resetsAt}`,
   )
 }
 

@@ -34,7 +34,7 @@ export interface LedgerRows {
   putHistory(row: PeriodHistory): void
   hold(id: string): Hold | null
   putHold(hold: Hold): void
-  /** Holds in state `held` whose time is up, oldest first. */
+  /** Holds in state `held` whose time is up: in order of their expiry, then of their id. */
   expiredHolds(limit: number): readonly Hold[]
   addUsage(row: UsageRecord): void
   addEvent(event: NewEvent): void
@@ -84,7 +84,12 @@ function roll(rows: LedgerRows, counter: Counter): Counter {
 }
 
 /** A path may only touch counters of the tenant and of those above it (ST-3). */
-export function ownPath(rows: LedgerRows, tenantId: string, counters: readonly Counter[]): boolean {
+export function ownPath(
+  rows: LedgerRows,
+  tenantId: string,
+  accounts: readonly AccountRef[],
+): boolean {
+  const counters = accounts.flatMap((account) => rows.countersOf(account.id))
   const above = counters.filter((c) => c.tenantId !== tenantId)
   if (above.length === 0) return true
   const path = rows.tenantPath(tenantId)

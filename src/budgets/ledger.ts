@@ -61,8 +61,8 @@ export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
   if (!isTtl(item.ttlMs) || !isPath(item.accounts) || !areAmounts(item.amounts)) return INVALID
   const known = rows.hold(item.holdId)
   if (known) return replayReserve(rows, known, item)
+  if (!ownPath(rows, item.tenantId, item.accounts)) return INVALID
   const { counters, overflows, refusal } = decideOn(rows, item)
-  if (!ownPath(rows, item.tenantId, counters)) return INVALID
   if (refusal) return { ok: false, ...refusal }
 
   const expiresAtMs = rows.nowMs + item.ttlMs
@@ -101,15 +101,15 @@ export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
   }
 }
 
-/** Decides as {@link reserve} would, and changes nothing but what time has already decided: the roll
- * of a period that has ended, the expiry of holds that stand in the way. */
+/** Decides as {@link reserve} would. What it writes is only what time has already decided, the roll of
+ * a period and the expiry of holds that stand in the way; a store need not keep that. */
 export function preview(
   rows: LedgerRows,
   item: Omit<ReserveItem, 'holdId' | 'ttlMs' | 'call'>,
 ): ReserveResult {
   if (!isPath(item.accounts) || !areAmounts(item.amounts)) return INVALID
+  if (!ownPath(rows, item.tenantId, item.accounts)) return INVALID
   const { counters, overflows, refusal } = decideOn(rows, item)
-  if (!ownPath(rows, item.tenantId, counters)) return INVALID
   if (refusal) return { ok: false, ...refusal }
   return {
     ok: true,

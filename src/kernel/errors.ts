@@ -69,7 +69,6 @@ export const ERROR_CODES = {
   TK_BUDGET_HOLD_NOT_FOUND: info(404, 'No such hold.'),
   TK_BUDGET_HOLD_MISMATCH: info(409, 'The hold was already used with other parameters.'),
   TK_BUDGET_HOLD_LOST: info(409, 'The hold has expired or is finished.'),
-  TK_BUDGET_NOT_FOUND: info(404, 'No such budget.'),
   TK_PRICE_MISSING: info(400, 'No price is known for this model, so it is refused.'),
 
   TK_CLIENT_NOT_BINDABLE: info(500, 'This client cannot be bound safely.'),

@@ -19,12 +19,37 @@ export function parse<S extends z.ZodType>(
   root = '',
   code: 'TK_INPUT_INVALID' | 'TK_CONFIG_INVALID' = 'TK_INPUT_INVALID',
 ): z.output<S> {
-  const result = schema.safeParse(value)
+  const result = isForeignObject(value) ? null : attempt(schema, value)
+  if (result === null)
+    throw new TenantKeysError(code, { field: root || ARGUMENT, reason: NO_OBJECT })
   if (result.success) return result.data
   const issue = result.error.issues[0]!
   const extra = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
   const field = pathOf([root, ...issue.path, ...extra])
   throw new TenantKeysError(code, { field, reason: reasonOf(issue) })
+}
+
+const ARGUMENT = '(argument)'
+const NO_OBJECT = 'expected an object with readable fields'
+
+/** A Map, Date or Promise has no fields of its own, so it would pass for an object that leaves all
+ * of them out. */
+const isForeignObject = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !/^\[object (Object|Module)\]$/.test(Object.prototype.toString.call(value))
+
+/** `null` when a getter of the value throws: what it throws is the caller's, and may say anything. */
+function attempt<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+): z.ZodSafeParseResult<z.output<S>> | null {
+  try {
+    return schema.safeParse(value)
+  } catch {
+    return null
+  }
 }
 
 function pathOf(path: readonly PropertyKey[]): string {
@@ -33,7 +58,7 @@ function pathOf(path: readonly PropertyKey[]): string {
     const name = printable(String(part))
     return out === '' || name === '' ? out + name : `${out}.${name}`
   }, '')
-  return text === '' ? '(argument)' : text
+  return text === '' ? ARGUMENT : text
 }
 
 /** Field names come from the caller too: only what an identifier may hold is repeated. */

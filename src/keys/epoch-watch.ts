@@ -93,7 +93,7 @@ export class EpochWatch {
    * @returns whether the newest epoch is recent enough to rely on.
    */
   glance(): boolean {
-    if (this.#epochNow !== null && this.#askNow(this.#epochNow)) return true
+    if (this.askNow()) return true
     const elapsedMs = this.#options.clock.elapsedMs()
     this.#setTime(this.#time.at(elapsedMs))
     const ageMs = elapsedMs - this.#certainAtMs
@@ -101,18 +101,12 @@ export class EpochWatch {
     return ageMs <= WAIT_AFTER_MS && ageMs < this.#options.maxStaleMs
   }
 
-  /** Waits a bounded time for a newer answer. @throws what asking again would not cure. */
-  async refresh(): Promise<void> {
-    const { clock, waitMs, sleep } = this.#options
-    const elapsedMs = clock.elapsedMs()
-    const { answer, sentAtMs } = this.#ask(elapsedMs)
-    await answerWithin(answer, sentAtMs + waitMs - elapsedMs, sleep)
-  }
-
-  #askNow(epochNow: () => EpochReading): boolean {
+  /** Asks a store in this process. @returns false: it is elsewhere, or cannot tell just now. */
+  askNow(): boolean {
+    if (this.#epochNow === null) return false
     let reading: EpochReading
     try {
-      reading = epochNow()
+      reading = this.#epochNow()
     } catch (error) {
       // A store that cannot answer at once may still answer when asked properly.
       if (TenantKeysError.isInstance(error) && error.retryable) return false
@@ -126,6 +120,14 @@ export class EpochWatch {
     }
     this.#setTime(nowMs)
     return true
+  }
+
+  /** Waits a bounded time for a newer answer. @throws what asking again would not cure. */
+  async refresh(): Promise<void> {
+    const { clock, waitMs, sleep } = this.#options
+    const elapsedMs = clock.elapsedMs()
+    const { answer, sentAtMs } = this.#ask(elapsedMs)
+    await answerWithin(answer, sentAtMs + waitMs - elapsedMs, sleep)
   }
 
   #setTime(storeNowMs: number): void {

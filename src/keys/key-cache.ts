@@ -80,9 +80,12 @@ export class KeyCache {
     return known !== undefined && this.#isCurrent(known) ? known : null
   }
 
-  /** Remembers that the text with this digest holds the secret of this very row. */
+  /**
+   * Remembers that the text with this digest holds the secret of this very row, unless the row was
+   * dropped while it was being compared: then a revocation may have come between.
+   */
   prove(digest: string, known: KnownKey): void {
-    this.#proven.set(digest, known)
+    if (this.#keys.peek(known.row.keyId) === known) this.#proven.set(digest, known)
   }
 
   /** Drops a key that this process has just changed, and reads under way that may have missed it. */
@@ -143,6 +146,7 @@ export class KeyCache {
 
   /** The read of this key under way, or a new one: callers that come together share it. */
   #lookUp(keyId: string): Lookup {
+    this.#watch.askNow()
     const { epoch } = this.#watch
     const sentAtMs = this.#options.clock.elapsedMs()
     const last = this.#lookups.get(keyId)

@@ -38,10 +38,11 @@ export interface KeyRefInput {
   readonly actor?: string | undefined
 }
 
-/** What a caller wants to do with a key. Omitted parts are not asked. */
+/** What a caller wants to do with a key. With nothing named, only the key is looked at. */
 export interface VerifyAsk {
   readonly scope?: string | undefined
   readonly provider?: string | undefined
+  /** Only together with `provider`; left out: a call without a model. */
   readonly model?: string | undefined
 }
 
@@ -58,7 +59,7 @@ export interface KeysApi {
   issue(input: IssueKeyInput): Promise<{ readonly key: string; readonly info: KeyInfo }>
   /**
    * Is this key good, and may it do this? Consumes nothing; a denial is a value.
-   * @param ask - with `provider`, the policy decides too.
+   * @param ask - with `scope` or `provider`, the policy decides too.
    * @throws TenantKeysError TK_STORE_* when the store cannot answer.
    */
   verify(key: string, ask?: VerifyAsk): Promise<Verification>
@@ -88,11 +89,16 @@ const issueSchema = z.strictObject({
 const refSchema = z.strictObject({ tenantId: idSchema, keyId: keyIdSchema, actor: actorSchema })
 const atSchema = z.strictObject({ tenantId: idSchema, keyId: keyIdSchema })
 const listSchema = z.strictObject({ ...pageFields, tenantId: idSchema })
-const askSchema = z.strictObject({
-  scope: scopeSchema.optional(),
-  provider: z.string().min(1).max(64).optional(),
-  model: z.string().min(1).max(256).optional(),
-})
+const askSchema = z
+  .strictObject({
+    scope: scopeSchema.optional(),
+    provider: z.string().min(1).max(64).optional(),
+    model: z.string().min(1).max(256).optional(),
+  })
+  .refine(({ provider, model }) => model === undefined || provider !== undefined, {
+    path: ['provider'],
+    error: 'a model is asked about together with its provider',
+  })
 
 export function keysApi(options: {
   readonly issuer: KeyIssuer
@@ -125,8 +131,8 @@ export function keysApi(options: {
       const wanted = ask === undefined ? null : parse(askSchema, ask, 'ask')
       const verdict = await issuer.verify(key)
       if (!verdict.ok || wanted === null) return verdict.ok ? { ...verdict, scope: null } : verdict
-      const { scope = null, provider, model = null } = wanted
-      if (provider === undefined) return { ...verdict, scope }
+      const { scope = null, provider = null, model = null } = wanted
+      if (scope === null && provider === null) return { ...verdict, scope }
       const decision = policy.decide({ keyScopes: verdict.key.scopes, scope, provider, model })
       if (decision.ok) return { ...verdict, scope: decision.scope }
       return { ...decision, keyId: verdict.key.keyId }

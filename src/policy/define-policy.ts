@@ -88,6 +88,7 @@ class DefinedPolicy implements ScopePolicy {
     if (scope === null || rule === undefined || !keyScopes.some((own) => covers(own, scope))) {
       return { ok: false, code: 'TK_SCOPE_DENIED', scope, scopes: [] }
     }
+    if (provider === null) return { ok: true, scope }
     if (!rule.providers.has(provider)) {
       return { ok: false, code: 'TK_PROVIDER_DENIED', scope, scopes: [] }
     }

@@ -14,7 +14,8 @@ export interface PolicyAsk {
   readonly keyScopes: readonly string[]
   /** `null`: not named by the caller. */
   readonly scope: string | null
-  readonly provider: string
+  /** `null`: only the scope is asked about. */
+  readonly provider: string | null
   /** `null`: an operation without a model. */
   readonly model: string | null
 }

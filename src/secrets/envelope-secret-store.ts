@@ -101,15 +101,11 @@ class Store implements EnvelopeSecretStore {
   async open(ref: SecretRef): Promise<OpenedSecret | null> {
     const row = await this.#storage.secrets.get(ref)
     if (row === null) return null
-    const { tenantId, provider } = ref
-    // The context is built from what was asked, so a row brought here from elsewhere does not open.
-    const context = contextOf({ ...row, tenantId, provider })
-    const { envelope } = row
-    const plaintext = await this.#dataKeys.withKey({ tenantId, dekId: row.dekId }, (dek) =>
-      open({ envelope, dek, context }),
-    )
+    const plaintext = await this.#openRow(ref, row)
     try {
       return { info: secretInfo(row), fields: decodeFields(plaintext) }
+    } catch {
+      throw openFailed(ref)
     } finally {
       plaintext.fill(0)
     }
@@ -117,6 +113,21 @@ class Store implements EnvelopeSecretStore {
 
   forgetKeys(): void {
     this.#dataKeys.clear()
+  }
+
+  async #openRow(ref: SecretRef, row: SecretRecord): Promise<Uint8Array> {
+    const { tenantId, provider } = ref
+    const { envelope, dekId } = row
+    // The context is built from what was asked, so a row brought here from elsewhere does not open.
+    const context = contextOf({ ...row, tenantId, provider })
+    try {
+      return await this.#dataKeys.withKey({ tenantId, dekId }, (dek) =>
+        open({ envelope, dek, context }),
+      )
+    } catch (error) {
+      const failed = TenantKeysError.isInstance(error) && error.code === 'TK_ENVELOPE_OPEN_FAILED'
+      throw failed ? openFailed(ref) : error
+    }
   }
 
   /** One try: the version above the stored one, under the id the secret already has. */
@@ -133,6 +144,11 @@ class Store implements EnvelopeSecretStore {
     const audit = [auditRow('secret.put', actor, place)]
     return this.#storage.secrets.put({ ...place, publicFields, masked, ...sealed }, { audit })
   }
+}
+
+/** Names what was asked, whatever went wrong. */
+function openFailed({ tenantId, provider }: SecretRef): TenantKeysError {
+  return new TenantKeysError('TK_ENVELOPE_OPEN_FAILED', { tenantId, provider })
 }
 
 type Place = Pick<SecretRecord, 'id' | 'tenantId' | 'provider' | 'name' | 'version' | 'origin'>
@@ -161,21 +177,10 @@ function encodeFields(fields: Readonly<Record<string, Secret>>): Uint8Array {
   })
 }
 
-/** The error of a parser quotes what it read, so none leaves here. */
+/** Throws what a parser throws, which quotes what it read: it must not leave this file. */
 function decodeFields(plaintext: Uint8Array): Readonly<Record<string, Secret>> {
-  const fields = parseOrNull(plaintext)
-  if (typeof fields !== 'object' || fields === null) {
-    throw new TenantKeysError('TK_ENVELOPE_OPEN_FAILED')
-  }
+  const fields = JSON.parse(fromUtf8(plaintext)) as Readonly<Record<string, string>>
   return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, new Secret(String(value))] as const),
+    Object.entries(fields).map(([name, value]) => [name, new Secret(value)] as const),
   )
-}
-
-function parseOrNull(plaintext: Uint8Array): unknown {
-  try {
-    return JSON.parse(fromUtf8(plaintext))
-  } catch {
-    return null
-  }
 }

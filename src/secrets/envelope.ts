@@ -25,7 +25,7 @@ export type { EnvelopeContext } from './aad.ts'
 /** Longest plaintext, in bytes. */
 export const MAX_PLAINTEXT_BYTES = 65_536
 /** What an envelope adds to its plaintext, in bytes. */
-export const ENVELOPE_OVERHEAD_BYTES = 120
+const ENVELOPE_OVERHEAD_BYTES = 120
 /** The only suite there is; part of every cache key of data keys (T-C19). */
 export const SUITE = 1
 

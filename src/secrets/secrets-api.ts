@@ -46,7 +46,9 @@ export interface SecretsApi {
   }): Promise<boolean>
 }
 
-const providerSchema = z.string().min(1).max(64)
+const providerSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'expected the id of a provider')
 const refFields = {
   tenantId: idSchema,
   provider: providerSchema,
@@ -54,7 +56,8 @@ const refFields = {
 }
 const putSchema = z.strictObject({
   ...refFields,
-  value: z.record(z.string(), z.unknown()),
+  // Not z.record: its copy lacks a field named `__proto__`, which has to be refused (T-I7).
+  value: z.custom<Readonly<Record<string, unknown>>>(isPlainObject, 'expected an object'),
   actor: actorSchema,
 })
 const refSchema = z.strictObject(refFields)
@@ -86,6 +89,10 @@ export function secretsApi(options: {
     list: async (query) => store.list(parse(listSchema, query)),
     delete: async (ref) => store.delete(parse(deleteSchema, ref)),
   }
+}
+
+function isPlainObject(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object Object]'
 }
 
 const invalid = (field: string, reason: string): TenantKeysError =>

@@ -60,7 +60,7 @@ export interface Counter {
   readonly periodStartMs: number
   readonly posted: bigint
   readonly held: bigint
-  /** No live hold of this period expires later than this; 0 when nothing is held. */
+  /** No hold of this period that holds anything expires later than this; 0 when nothing is held. */
   readonly heldUntilMs: number
   /** Sliding windows only; empty otherwise. */
   readonly buckets: RateBuckets

@@ -26,15 +26,20 @@ export interface UsageApi {
   query(input?: UsageQueryInput): Promise<readonly UsageRow[]>
 }
 
-const querySchema = z.strictObject({
-  tenantId: idSchema.nullable().default(null),
-  fromMs: timeSchema.nullable().default(null),
-  untilMs: timeSchema.nullable().default(null),
-  by: z
-    .array(z.enum(['tenant', 'key', 'scope', 'provider', 'model']))
-    .max(5)
-    .default([]),
-})
+const querySchema = z
+  .strictObject({
+    tenantId: idSchema.nullable().default(null),
+    fromMs: timeSchema.nullable().default(null),
+    untilMs: timeSchema.nullable().default(null),
+    by: z
+      .array(z.enum(['tenant', 'key', 'scope', 'provider', 'model']))
+      .max(5)
+      .default([]),
+  })
+  .refine(({ fromMs, untilMs }) => fromMs === null || untilMs === null || untilMs > fromMs, {
+    path: ['untilMs'],
+    error: 'must be after fromMs',
+  })
 
 export function usageApi(storage: Storage): UsageApi {
   return {

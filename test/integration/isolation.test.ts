@@ -76,7 +76,7 @@ describe('T-I4 a strict tenant never falls back to the platform credential', () 
     const { tk, client } = await open({ storage: tampered(flip) })
     expect(await codeOf(client().chat.completions.create(ASK))).toBe('TK_ENVELOPE_OPEN_FAILED')
     const budget = await tk.budgets.get({ account: { tenantId: 'acme' }, window: 'month' })
-    expect(budget).toMatchObject({ usedNanoUsd: 0n, heldNanoUsd: 0n })
+    expect(budget).toMatchObject({ usedAmount: 0n, heldAmount: 0n })
     expect(server.requests).toHaveLength(0)
   })
 

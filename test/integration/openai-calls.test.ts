@@ -468,10 +468,10 @@ describe('denials stop the call at once, as our typed error, before anything is 
     expect(denial).toMatchObject({
       account: 'tenant:acme',
       window: 'month',
-      limitUsd: '1.00',
-      usedUsd: '0.00',
+      limit: '1.00',
+      used: '0.00',
     })
-    expect(denial.wouldFitUsd).toBe('1.00')
+    expect(denial.wouldFit).toBe('1.00')
     expect(Date.parse(denial.resetsAt!)).toBeGreaterThan(Date.now())
   })
 

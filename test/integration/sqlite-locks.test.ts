@@ -1,11 +1,25 @@
 import Database from 'libsql'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { memory } from '../../src/adapters/memory/index.ts'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
-import { ask, ledgerBench, settleOf } from '../../src/testing/storage-conformance/ledger-bench.ts'
+import { fakeClock } from '../../src/testing/fake-clock.ts'
+import {
+  ask,
+  codeOf,
+  drain,
+  ledgerBench,
+  settleOf,
+  TTL_MS,
+} from '../../src/testing/storage-conformance/ledger-bench.ts'
 import { NONE, newKey, tenants } from '../../src/testing/storage-conformance/samples.ts'
 import { lockedError, temporaryFiles, watchedDatabase } from '../support/sqlite.ts'
 
 const fileOf = temporaryFiles()
+
+afterEach(() => {
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+})
 
 describe('a locked file', () => {
   it('is waited for without stopping the event loop', async () => {
@@ -46,20 +60,30 @@ describe('a locked file', () => {
   })
 
   it('is tried by one command at a time; the others queue behind it', async () => {
-    let locked = 0
+    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] })
+    // The pauses are random; a fake one below 1 ms would end within the moment that started it.
+    vi.spyOn(Math, 'random').mockReturnValue(0.9)
+    let locked = false
     let tries = 0
     const database = watchedDatabase(fileOf('queue.db'), (sql) => {
       if (sql !== 'BEGIN IMMEDIATE') return
       tries++
-      if (locked-- > 0) throw lockedError()
+      if (locked) throw lockedError()
     })
     const storage = sqlite({ database, synchronous: 'NORMAL' })
     await storage.migrate()
     tries = 0
-    locked = 4
+    locked = true
     const names = Array.from({ length: 20 }, (_, n) => `tenant-${n}`)
-    await Promise.all(names.map((name) => tenants(storage, name)))
-    expect(tries).toBe(20 + 4)
+    const waiting = Promise.all(names.map((name) => tenants(storage, name)))
+    for (let pauses = 0; pauses < 5; pauses++) {
+      expect(tries).toBe(1 + pauses)
+      await vi.advanceTimersToNextTimerAsync()
+    }
+    locked = false
+    await vi.advanceTimersToNextTimerAsync()
+    await waiting
+    expect(tries).toBe(6 + 20)
     database.close()
   })
 
@@ -145,6 +169,23 @@ describe('one tick, one transaction', () => {
     database.close()
   })
 
+  it('items of one batch that clear away expired holds clear away others each time', async () => {
+    const clock = fakeClock()
+    const stores = { memory: memory({ clock }), sqlite: sqlite({ file: fileOf('due.db'), clock }) }
+    for (const [name, storage] of Object.entries(stores)) {
+      await storage.migrate()
+      const bench = await ledgerBench(storage, { limit: 1300n })
+      // A refused reserve clears 64 at a time, the oldest first.
+      await storage.ledger.reserve(Array.from({ length: 130 }, () => ask('acme', 10n)))
+      clock.advance(TTL_MS)
+      const answers = await storage.ledger.reserve([ask('acme', 700n), ask('acme', 700n)])
+      expect(answers.map(codeOf), name).toEqual(['TK_BUDGET_CONTENDED', 'ok'])
+      await bench.expect(0n, 700n + 20n)
+      expect(await drain(storage), name).toHaveLength(128)
+      await storage.close()
+    }
+  })
+
   it('previews and reads take no write lock', async () => {
     const seen: string[] = []
     const database = watchedDatabase(fileOf('preview.db'), (sql) => seen.push(sql))
@@ -199,10 +240,6 @@ describe('one tick, one transaction', () => {
 })
 
 describe('epochNow', () => {
-  afterEach(() => {
-    vi.useRealTimers()
-  })
-
   it('looks at the file at most every 100 ms, and reads the epoch only when it has changed', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     const file = fileOf('epoch.db')

@@ -5,10 +5,10 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import type { TenantKeysError } from '../../src/kernel/errors.ts'
 import type { EnvelopeContext } from '../../src/secrets/aad.ts'
+import { hex, readVectors } from './envelope-vectors.ts'
 import { collide } from './gcm-collision.ts'
 
 export interface Modules {
@@ -63,7 +63,7 @@ const THE_ERROR =
   '"message":"The stored secret cannot be opened.","details":{},"cause":"undefined"}'
 
 /** Fails, and with the one error. */
-export function expectRefused(
+function expectRefused(
   modules: Modules,
   input: { envelope: Uint8Array; dek?: Uint8Array; context?: EnvelopeContext },
 ): void {
@@ -376,32 +376,4 @@ function randomContexts() {
       nonce: fixed(12),
     },
   })
-}
-
-const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'))
-
-interface Opens {
-  readonly id: string
-  readonly dek: string
-  readonly dekId: string
-  readonly context: EnvelopeContext
-  readonly salt: string
-  readonly nonce: string
-  readonly plaintext: string
-  readonly envelope: string
-}
-
-export interface Vectors {
-  readonly opens: readonly Opens[]
-  readonly fails: readonly Pick<Opens, 'id' | 'dek' | 'context' | 'envelope'>[]
-  readonly texts: readonly {
-    readonly id: string
-    readonly text: string
-    readonly envelope: string | null
-  }[]
-}
-
-export function readVectors(): Vectors {
-  const file = new URL('../vectors/envelope-v1.json', import.meta.url)
-  return JSON.parse(readFileSync(file, 'utf8')) as Vectors
 }

@@ -83,5 +83,5 @@ export async function install(
 /** What acme's budget says now. */
 export async function acmeBudget(tk: TenantKeys): Promise<{ used: bigint; held: bigint }> {
   const budget = await tk.budgets.get({ account: { tenantId: 'acme' }, window: 'month' })
-  return { used: budget!.usedNanoUsd, held: budget!.heldNanoUsd }
+  return { used: budget!.usedAmount, held: budget!.heldAmount }
 }

@@ -3,8 +3,11 @@
  *
  * @module
  */
+import { crc32 } from 'node:zlib'
 import { memory } from '../../src/adapters/memory/index.ts'
+import { BASE62 } from '../../src/kernel/encoding.ts'
 import type { Pause } from '../../src/keys/bounded-wait.ts'
+import type { ParsedKey } from '../../src/keys/key-format.ts'
 import type { IssueKey } from '../../src/keys/key-issuer.ts'
 import { type LocalKeyIssuerOptions, localKeyIssuer } from '../../src/keys/local-key-issuer.ts'
 import type { Storage } from '../../src/storage/storage.ts'
@@ -24,6 +27,23 @@ export const draft = (change: Partial<IssueKey> = {}): IssueKey => ({
   actor: 'tester',
   ...change,
 })
+
+/** The text of a key with these parts and a right checksum. */
+export function keyText(parts: Omit<ParsedKey, 'environment'> & { environment: string }): string {
+  const body = `${parts.brand}_${parts.environment}_${parts.keyId}_${parts.secret}`
+  return body + keyChecksum(body)
+}
+
+/** CRC-32 by zlib, in six letters of base62. */
+export function keyChecksum(body: string): string {
+  let rest = crc32(body)
+  let out = ''
+  for (let i = 0; i < 6; i++) {
+    out = BASE62[rest % 62] + out
+    rest = Math.floor(rest / 62)
+  }
+  return out
+}
 
 /** Waits that end when the test says so. */
 export function manualSleep() {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { fromText, open } from '../../src/secrets/envelope.ts'
-import { readVectors, type Vectors } from '../support/envelope-cases.ts'
+import { fromText, open, sealWith } from '../../src/secrets/envelope.ts'
+import { hex, readVectors, type Vectors } from '../support/envelope-vectors.ts'
 
 /** The cases of the first release. New ones come behind them; these lines stay as they are. */
 const FROZEN = {
@@ -16,7 +16,6 @@ const { build, checkAppendOnly } = (await import(
 )) as { build(): Vectors; checkAppendOnly(old: Vectors, fresh: Vectors): void }
 
 const vectors = readVectors()
-const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'))
 
 describe('frozen vectors of envelope v1', () => {
   test.each(Object.entries(FROZEN))(
@@ -43,10 +42,19 @@ describe('frozen vectors of envelope v1', () => {
     expect(() => checkAppendOnly({ ...fresh, opens: fresh.opens.slice(0, 3) }, fresh)).not.toThrow()
   })
 
-  test.each(vectors.opens.map((v) => [v.id, v] as const))('%s opens', (_, v) => {
-    const opened = open({ envelope: hex(v.envelope), dek: hex(v.dek), context: v.context })
-    expect(Buffer.from(opened).toString('hex')).toBe(v.plaintext)
-  })
+  test.each(vectors.opens.map((v) => [v.id, v] as const))(
+    '%s opens, and is what sealing makes',
+    (_, v) => {
+      const opened = open({ envelope: hex(v.envelope), dek: hex(v.dek), context: v.context })
+      expect(Buffer.from(opened).toString('hex')).toBe(v.plaintext)
+      const { dekId, context } = v
+      const again = sealWith(
+        { plaintext: hex(v.plaintext), dek: hex(v.dek), dekId, context },
+        { salt: hex(v.salt), nonce: hex(v.nonce) },
+      )
+      expect(Buffer.from(again).toString('hex')).toBe(v.envelope)
+    },
+  )
 
   test.each(vectors.fails.map((v) => [v.id, v] as const))('%s fails', (_, v) => {
     expect(() => open({ envelope: hex(v.envelope), dek: hex(v.dek), context: v.context })).toThrow(

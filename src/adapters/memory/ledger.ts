@@ -49,7 +49,7 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
         )
       }),
     reserve: (items) => each(items, rules.reserve),
-    preview: (item) => state.run((nowMs) => rules.preview(rowsOf(state, nowMs), item)),
+    preview: (item) => state.look((nowMs) => rules.preview(rowsOf(state, nowMs), item)),
     extend: (items) => each(items, rules.extend),
     settle: (items) => each(items, rules.settle),
     void: (items) => each(items, rules.voidHold),

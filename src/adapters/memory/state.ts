@@ -67,12 +67,25 @@ export class MemoryState {
     try {
       return copy(command(this.nowMs()))
     } catch (error) {
-      for (const step of this.#undo.reverse()) step()
+      this.#takeBack()
       if (TenantKeysError.isInstance(error)) throw error
       throw new TenantKeysError('TK_INTERNAL', {}, { cause: error })
     } finally {
       this.#undo.length = 0
     }
+  }
+
+  /** Runs a command for its answer only: whatever it wrote is taken back. */
+  look<T>(command: (nowMs: number) => T): Promise<T> {
+    return this.run((nowMs) => {
+      const answer = command(nowMs)
+      this.#takeBack()
+      return answer
+    })
+  }
+
+  #takeBack(): void {
+    for (const step of this.#undo.reverse()) step()
   }
 
   /** @throws TenantKeysError TK_CLOSED */

@@ -101,12 +101,12 @@ export class SqliteLedgerRows implements LedgerRows {
   }
 
   expiredHolds(limit: number): readonly Hold[] {
-    // The file does not know yet what this transaction has changed: rows it shows may be finished
-    // or extended already. A hold made here is never among them, its time is still to come.
+    // The file does not know yet which of them an earlier item of this batch has expired. A hold
+    // made or extended by this batch is never among them: its time is still to come.
     return this.#client
       .all(DUE_HOLDS, this.nowMs, limit + this.#holds.size)
       .map((row) => this.hold(new RowReader('tk_holds', row).text('id'))!)
-      .filter((hold) => hold.state === 'held' && hold.expiresAtMs <= this.nowMs)
+      .filter((hold) => hold.state === 'held')
       .slice(0, limit)
   }
 

@@ -8,7 +8,7 @@
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { SqliteClient } from './client.ts'
 
-export const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 1
 
 const TABLES: readonly string[] = [
   `CREATE TABLE tk_meta (
