@@ -34,9 +34,18 @@ export type { DenialDetails } from './request/explain-denial.ts'
 export type { CallContext } from './request/parts.ts'
 export type { Authorization, AuthorizeAsk } from './request/preview.ts'
 export type { BudgetLeft, Receipt } from './request/receipt.ts'
-export { open, seal } from './secrets/envelope.ts'
+export {
+  type EnvelopeContext,
+  fromText as envelopeFromText,
+  MAX_PLAINTEXT_BYTES,
+  type OpenInput,
+  open,
+  type SealInput,
+  seal,
+  toText as envelopeToText,
+} from './secrets/envelope.ts'
 export type { KekCheckValue, KeyWrapper, WrapContext, WrappedKey } from './secrets/key-wrapper.ts'
-export { localKeyWrapper } from './secrets/local-key-wrapper.ts'
+export { type LocalKek, localKeyWrapper } from './secrets/local-key-wrapper.ts'
 export type { SecretInfo, SecretStore } from './secrets/secret-store.ts'
 export type { PutSecretInput, SecretsApi } from './secrets/secrets-api.ts'
 export type { Also, NewAudit, NewEvent } from './storage/also.ts'

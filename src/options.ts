@@ -5,7 +5,12 @@
  */
 import * as z from 'zod'
 import { isZone } from './budgets/windows.ts'
-import type { MonotonicClock, WallClock } from './kernel/clock.ts'
+import {
+  type MonotonicClock,
+  systemMonotonicClock,
+  systemWallClock,
+  type WallClock,
+} from './kernel/clock.ts'
 import { TenantKeysError } from './kernel/errors.ts'
 import type { Logger, RuntimeEvent } from './kernel/events.ts'
 import { Secret } from './kernel/secret.ts'
@@ -109,6 +114,7 @@ type Defaulted =
   | 'settle'
   | 'settleWaitMs'
   | 'maxStaleMs'
+  | 'clock'
 
 /** Options with every default filled in. */
 export type ReadOptions = Omit<TenantKeysOptions, Defaulted> & {
@@ -131,6 +137,7 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     settle: read.settle,
     settleWaitMs: read.settleWaitMs,
     maxStaleMs: read.maxStaleMs,
+    clock: options.clock ?? { ...systemMonotonicClock, ...systemWallClock },
     settings: providerSettings(options),
     allowedOrigins: new Set(
       read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),

@@ -6,7 +6,6 @@
 import { type BudgetsApi, budgetsApi } from './budgets/budgets-api.ts'
 import { storageBudgetGuard } from './budgets/storage-budget-guard.ts'
 import { bindClient } from './clients/bind.ts'
-import { systemMonotonicClock, systemWallClock } from './kernel/clock.ts'
 import { type ErrorCode, TenantKeysError } from './kernel/errors.ts'
 import { createReporter } from './kernel/events.ts'
 import { PepperRing } from './keys/key-hash.ts'
@@ -19,6 +18,7 @@ import type { CallContext, CorridorParts } from './request/parts.ts'
 import { type Authorization, type AuthorizeAsk, previewCall } from './request/preview.ts'
 import { createReceiptBook, type Receipt } from './request/receipt.ts'
 import { envelopeSecretStore } from './secrets/envelope-secret-store.ts'
+import type { SecretStore } from './secrets/secret-store.ts'
 import { type SecretsApi, secretsApi } from './secrets/secrets-api.ts'
 import type { EpochReading, Storage } from './storage/storage.ts'
 import { type TenantsApi, tenantsApi } from './tenants/tenants-api.ts'
@@ -72,8 +72,9 @@ export type Health =
  */
 export async function createTenantKeys(input: TenantKeysOptions): Promise<TenantKeys> {
   const options = readOptions(input)
-  const { storage } = options
-  const parts = wire(options)
+  const { storage, keyWrapper, clock } = options
+  const secrets = envelopeSecretStore({ storage, keyWrapper, clock })
+  const parts = wire(options, secrets)
   if (options.migrate) await start(options)
   else await checkKeys(options).catch(unlessNotMigrated)
 
@@ -85,6 +86,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   const close = async (): Promise<void> => {
     await flush()
     await storage.close()
+    secrets.forgetKeys()
   }
   return {
     tenants: tenantsApi(storage),
@@ -123,8 +125,8 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   }
 }
 
-function wire(options: ReadOptions): CorridorParts {
-  const { storage, keyWrapper, clock = { ...systemMonotonicClock, ...systemWallClock } } = options
+function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
+  const { storage, clock } = options
   return {
     issuer: localKeyIssuer({
       storage,
@@ -134,7 +136,7 @@ function wire(options: ReadOptions): CorridorParts {
     }),
     policy: options.policy,
     guard: storageBudgetGuard({ storage, clock }),
-    secrets: envelopeSecretStore({ storage, keyWrapper, clock }),
+    secrets,
     prices: priceTable({ hostPrices: options.prices ?? [] }),
     providers: options.settings,
     allowedOrigins: options.allowedOrigins,

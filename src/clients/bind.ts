@@ -22,6 +22,17 @@ export interface Binding {
 
 /** @throws TenantKeysError TK_CLIENT_NOT_BINDABLE */
 export function bindClient<C extends object>(client: C, binding: Binding): C {
+  try {
+    return bind(client, binding)
+  } catch (error) {
+    if (TenantKeysError.isInstance(error)) throw error
+    // The client's own code: what it throws may quote its options, keys included.
+    const reason = 'it failed while it was being bound'
+    throw new TenantKeysError('TK_CLIENT_NOT_BINDABLE', { reason }, { cause: error })
+  }
+}
+
+function bind<C extends object>(client: C, binding: Binding): C {
   if (isOpenAi(client)) {
     const provider = binding.provider ?? 'openai'
     const baseUrl = binding.baseUrlOf(provider)

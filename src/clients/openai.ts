@@ -25,7 +25,8 @@ interface Hooks {
 /** Stands where the SDK demands a key; the real credential is set by the corridor, per attempt. */
 const PLACEHOLDER = 'tenantkeys'
 
-export function isOpenAi(client: object): client is OpenAiLike {
+export function isOpenAi(client: unknown): client is OpenAiLike {
+  if (typeof client !== 'object' || client === null) return false
   const { withOptions, chat, baseURL } = client as Partial<OpenAiLike>
   return (
     typeof withOptions === 'function' &&

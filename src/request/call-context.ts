@@ -6,6 +6,7 @@
 import * as z from 'zod'
 import { Secret } from '../kernel/secret.ts'
 import { idSchema, parse } from '../kernel/validate.ts'
+import { PROVIDERS } from '../providers/catalogue.ts'
 import type { CallContext } from './parts.ts'
 
 const schema = z.strictObject({
@@ -14,7 +15,10 @@ const schema = z.strictObject({
     'expected the platform key as text',
   ),
   scope: z.string().min(1).max(64).optional(),
-  provider: z.string().min(1).max(64).optional(),
+  provider: z
+    .string()
+    .refine((id) => PROVIDERS.has(id), 'this provider is not known')
+    .optional(),
   credential: idSchema.optional(),
   onReceipt: z
     .custom<NonNullable<CallContext['onReceipt']>>(

@@ -20,34 +20,72 @@ type Init = RequestInit & { [CALL_ID]?: string }
 
 const OURS = new Set(['method', 'headers', 'body', 'signal', 'redirect'])
 
-/** @throws TenantKeysError TK_REQUEST_INVALID for a body that is not text. */
+/** @throws TenantKeysError TK_REQUEST_INVALID, naming the part that cannot be read or metered. */
 export async function readRequest(
   input: string | URL | Request,
-  init: Init = {},
+  init: Init | null = null,
 ): Promise<OutgoingRequest> {
-  const whole = input instanceof Request ? new Request(input, init) : null
-  const url = new URL(whole ? whole.url : String(input))
-  const body = whole ? await whole.text() : textOf(init.body)
-  const passthrough = Object.entries(init).filter(([name]) => !OURS.has(name))
+  const given = init ?? {}
+  if (typeof given !== 'object') throw invalid('init', 'expected an object')
+  const whole = input instanceof Request ? part('input', () => new Request(input, given)) : null
+  const url = part('url', () => new URL(whole ? whole.url : String(input)))
   return {
     url,
-    method: (whole?.method ?? init.method ?? 'GET').toUpperCase(),
-    headers: new Headers(whole?.headers ?? init.headers),
-    body,
-    signal: whole?.signal ?? init.signal ?? undefined,
-    passthrough: Object.fromEntries(passthrough),
-    callId: init[CALL_ID] ?? uuidv7(),
+    method: methodOf(whole?.method ?? given.method ?? 'GET'),
+    headers: part('headers', () => new Headers(whole?.headers ?? given.headers)),
+    body: whole ? await textOfRequest(whole) : textOf(given.body),
+    signal: signalOf(whole?.signal ?? given.signal ?? undefined),
+    passthrough: settingsOf(url, given),
+    callId: given[CALL_ID] ?? uuidv7(),
+  }
+}
+
+const invalid = (field: string, reason: string): TenantKeysError =>
+  new TenantKeysError('TK_REQUEST_INVALID', { field, reason })
+
+/** What the platform throws here quotes URLs and headers, so it must not travel (T-L3). */
+function part<T>(field: string, read: () => T): T {
+  try {
+    return read()
+  } catch {
+    throw invalid(field, 'it is not well formed')
+  }
+}
+
+function methodOf(method: unknown): string {
+  if (typeof method !== 'string') throw invalid('method', 'expected text')
+  return method.toUpperCase()
+}
+
+/** Looked at by its shape: other realms and older runtimes have an AbortSignal of their own. */
+function signalOf(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal === undefined || typeof signal.addEventListener === 'function') return signal
+  throw invalid('signal', 'expected an AbortSignal')
+}
+
+/** What is not ours goes to the runtime's fetch as it is. Tried out here: a setting that it refuses
+ * must not fail after the hold, where nobody can tell whether something was sent. */
+function settingsOf(url: URL, init: Init): Readonly<Record<string, unknown>> {
+  const settings = Object.fromEntries(Object.entries(init).filter(([name]) => !OURS.has(name)))
+  if (Object.keys(settings).length > 0) part('init', () => new Request(url, settings))
+  return settings
+}
+
+async function textOfRequest(request: Request): Promise<string> {
+  try {
+    return textOf(new Uint8Array(await request.arrayBuffer()))
+  } catch {
+    throw invalid('body', 'it cannot be read as text')
   }
 }
 
 function textOf(body: unknown): string {
   if (typeof body === 'string') return body
   if (body === undefined || body === null) return ''
-  if (body instanceof Uint8Array) return new TextDecoder().decode(body)
-  throw new TenantKeysError('TK_REQUEST_INVALID', {
-    field: 'body',
-    reason: 'only text bodies can be metered',
-  })
+  if (body instanceof Uint8Array) {
+    return part('body', () => new TextDecoder('utf-8', { fatal: true }).decode(body))
+  }
+  throw invalid('body', 'only text bodies can be metered')
 }
 
 /**

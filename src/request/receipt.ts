@@ -160,17 +160,29 @@ export function createReceiptBook(): ReceiptBook {
   const known = new WeakMap<object, Promise<Receipt>>()
   const look = (value: unknown): Promise<Receipt> | undefined =>
     typeof value === 'object' && value !== null ? known.get(value) : undefined
+  const find = (value: unknown): Promise<Receipt> | undefined => {
+    const { usage, controller } = (value ?? {}) as {
+      usage?: unknown
+      controller?: AbortController
+    }
+    // parse() helpers return a copy that keeps the usage object; SDK streams carry a controller.
+    return look(value) ?? look(usage) ?? look(controller?.signal)
+  }
   return {
     note: (value, receipt) => void known.set(value, receipt),
     of: async (value) => {
-      const { usage, controller } = (value ?? {}) as {
-        usage?: unknown
-        controller?: AbortController
-      }
-      // parse() helpers return a copy that keeps the usage object; SDK streams carry a controller.
-      const found = look(value) ?? look(usage) ?? look(controller?.signal)
+      const found = attempt(() => find(value))
       if (!found) throw new TenantKeysError('TK_RECEIPT_UNKNOWN')
       return found
     },
+  }
+}
+
+/** A foreign value may have getters that throw. */
+function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch {
+    return undefined
   }
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import type { Storage } from '../../src/storage/storage.ts'
-import { callRows } from '../support/bad-input/calls.ts'
+import { rows } from '../support/bad-input/all.ts'
 import { dump } from '../support/bad-input/dump.ts'
 import { type Bench, expectRefusal } from '../support/bad-input/row.ts'
 import { install } from '../support/installation.ts'
@@ -27,7 +27,7 @@ describe.each(Object.entries(stores))('over %s', (_, makeStore) => {
     await bench.server.close()
   })
 
-  test.each(callRows.map((row) => [row.method, row.what, row] as const))(
+  test.each(rows.map((row) => [row.method, row.what, row] as const))(
     '%s refuses %s',
     async (_method, _what, row) => {
       const before = await dump(bench.storage)

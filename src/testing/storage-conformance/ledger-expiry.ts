@@ -11,8 +11,9 @@ import { apply, nameOf, type Operation } from './ledger-states.ts'
 
 const MISMATCH = 'TK_BUDGET_HOLD_MISMATCH'
 const LOST = 'TK_BUDGET_HOLD_LOST'
+const LONG_MS = 86_400_000
 
-/** Puts a hold of 50 past its life: swept, or still waiting for a sweep. */
+/** A hold whose time is up: swept, or still waiting for a sweep. */
 const expire = async (storage: Storage, swept: boolean): Promise<void> => {
   if (swept) assert.equal(await storage.ledger.sweep(10), 1)
 }
@@ -46,7 +47,9 @@ export const expiryCases: readonly ConformanceCase[] = [
           .join(', ')}`,
         run: async ({ storage, clock }) => {
           const bench = await ledgerBench(storage, { limit: 100n })
-          const holdId = await bench.hold(50n)
+          // Shows what is given back twice.
+          await bench.hold(7n, { ttlMs: LONG_MS })
+          const holdId = await bench.hold(43n)
           clock.advance(TTL_MS)
           await expire(storage, swept)
           for (const [operation, answer, posted] of steps) {
@@ -54,7 +57,7 @@ export const expiryCases: readonly ConformanceCase[] = [
             assert.equal((await bench.line()).posted, posted)
           }
           await storage.ledger.sweep(10)
-          assert.equal((await bench.line()).held, 0n)
+          assert.equal((await bench.line()).held, 7n)
         },
       }),
     ),
@@ -135,6 +138,7 @@ export const expiryCases: readonly ConformanceCase[] = [
         title: `ST-8 BG-5 T-B6 a settle ${delayMs} ms after expiry${swept ? ' and sweep' : ''} is recorded once, as late`,
         run: async ({ storage, clock }) => {
           const bench = await ledgerBench(storage, { limit: 100n })
+          const other = await bench.hold(7n, { ttlMs: LONG_MS })
           const holdId = await bench.hold(60n)
           clock.advance(TTL_MS + delayMs)
           await expire(storage, swept)
@@ -145,7 +149,8 @@ export const expiryCases: readonly ConformanceCase[] = [
             assert.equal(late.replayed, replayed)
           }
           await storage.ledger.sweep(10)
-          await bench.expect(55n, 0n)
+          await bench.expect(55n, 7n)
+          await bench.void(other)
           const row = await storage.usage.get({ tenantId: 'acme', id: holdId })
           assert.equal(row?.state, 'late_posted')
           const kinds = (await drain(storage)).map((e) => e.kind).sort()

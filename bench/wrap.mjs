@@ -1,0 +1,119 @@
+/**
+ * Rows 17 and 18: what wrapping a call of the OpenAI client adds, in process. `fetch` answers from
+ * memory, for the bare client and the wrapped one alike, so only the processor's time counts; the
+ * wrapped client runs the whole corridor on memory(), which does all the work of a store and no I/O.
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import OpenAI from 'openai'
+import { answerJson, answerStream } from './baselines/openai-answers.mjs'
+import { compareBytes, LARGE_YOUNG_GENERATION } from './lib/bytes.mjs'
+import { compare, inTurn } from './lib/measure.mjs'
+import { row } from './lib/rows.mjs'
+import { importPackage } from './lib/subject.mjs'
+
+const JSON_CALL = { row: 17, name: 'a JSON call', stream: false, chunks: 1 }
+const streams = (quick) =>
+  (quick ? [8] : [200, 2000]).flatMap((chunks) => [
+    { row: 18, name: `SSE, ${chunks} chunks, each`, stream: true, chunks, usage: true },
+    { row: 18, name: `SSE, ${chunks} chunks, usage hidden, each`, stream: true, chunks },
+  ])
+
+export const parts = {
+  time: { run: time },
+  bytes: { run: bytes, flags: LARGE_YOUNG_GENERATION },
+}
+
+const NOTES = [
+  'Per call: one key, one tenant below a reseller, its own credential sealed in memory(), one monthly budget; verify, authorize, reserve, open the credential, call, settle with usage row and event.',
+  'Each round starts on an installation of its own, as memory() keeps every hold and usage row.',
+  'SSE: one event a chunk; "usage hidden" is a request that did not ask for the usage chunk, so that the events are written again without it. Its bare client gets the chunk and looks at it.',
+]
+
+async function time({ rounds, quick }) {
+  const rows = []
+  for (const call of [JSON_CALL, ...streams(quick)]) {
+    const pair = await pairFor(call)
+    const figures = await compare(
+      { ours: { waits: true, run: pair.ours }, bare: { waits: true, run: pair.bare } },
+      { rounds, quick, beforeRound: pair.renew },
+    )
+    rows.push(rowOf(call, figures, 'ns', 1.3))
+  }
+  return { rows, notes: NOTES }
+}
+
+async function bytes({ rounds, quick }) {
+  const rows = []
+  for (const call of [JSON_CALL, ...streams(quick)]) {
+    const { ours, bare, renew } = await pairFor(call)
+    const figures = await compareBytes({ ours, bare }, { rounds, quick, beforeRound: renew })
+    rows.push(rowOf(call, figures, 'B', 1.15))
+  }
+  return { rows }
+}
+
+function rowOf({ row: number, name, chunks }, { ours, bare }, unit, gate) {
+  const each = (figures) => figures.map((figure) => figure / chunks)
+  const operation = `wrap ${name}, ${unit === 'ns' ? 'time' : 'bytes allocated'}`
+  const baselineName = 'bare openai client'
+  const spec = { row: number, operation, baselineName, unit, gate, moonshot: 1.1 }
+  return row(spec, each(ours), each(bare))
+}
+
+/** The same call through the bare client and through a wrapped one. */
+async function pairFor({ stream, chunks, usage = false }) {
+  const fetch = stream ? answerStream(chunks) : answerJson
+  const bodies = inTurn(Array.from({ length: 64 }, (_, i) => bodyOf(i, stream, usage)))
+  const bare = new OpenAI({ apiKey: 'sk-not-a-real-key', fetch })
+  let ours = null
+  const call = async (client) => {
+    const answer = await client.chat.completions.create(bodies())
+    if (!stream) return answer
+    let count = 0
+    for await (const chunk of answer) count += chunk.choices.length
+    return count
+  }
+  return {
+    bare: () => call(bare),
+    ours: () => call(ours),
+    renew: async () => {
+      ours = await wrapped(fetch)
+    },
+  }
+}
+
+function bodyOf(i, stream, usage) {
+  return {
+    model: 'gpt-4o-mini',
+    max_completion_tokens: 4096,
+    messages: [
+      { role: 'system', content: 'You are a helpful assistant.' },
+      { role: 'user', content: `${i}. ${'Tell me about foxes. '.repeat(10)}` },
+    ],
+    ...(stream ? { stream } : {}),
+    ...(usage ? { stream_options: { include_usage: true } } : {}),
+  }
+}
+
+async function wrapped(fetch) {
+  const { createTenantKeys, definePolicy, localKeyWrapper, memory } = await importPackage()
+  const tk = await createTenantKeys({
+    storage: memory(),
+    keyWrapper: localKeyWrapper([{ id: 'kek', key: randomBytes(32) }]),
+    peppers: [{ id: 'pep', key: randomBytes(32) }],
+    policy: definePolicy({
+      scopes: { 'support:chat': { providers: ['openai'], models: ['gpt-4o-mini'] } },
+    }),
+    fetch,
+  })
+  await tk.tenants.create({ id: 'reseller' })
+  await tk.tenants.create({ id: 'acme', parentId: 'reseller' })
+  const value = { apiKey: 'sk-bench-0000000000000000000000000000' }
+  await tk.secrets.put({ tenantId: 'acme', provider: 'openai', value })
+  const limit = { usd: '1000000.00' }
+  await tk.budgets.set({ account: { tenantId: 'acme' }, window: 'month', limit })
+  const { key } = await tk.keys.issue({ tenantId: 'acme', name: 'bench', scopes: ['support:chat'] })
+  return tk.withTenantKey(new OpenAI({ apiKey: 'unused' }), { key, scope: 'support:chat' })
+}

@@ -1,0 +1,27 @@
+/**
+ * The whole table of bad input.
+ *
+ * @module
+ */
+import { amountRows } from './amounts.ts'
+import { authorizeRows } from './authorize.ts'
+import { budgetRows } from './budgets.ts'
+import { contextRows } from './contexts.ts'
+import { fetchRows } from './fetches.ts'
+import { keyRows } from './keys.ts'
+import type { Row } from './row.ts'
+import { secretRows } from './secrets.ts'
+import { tenantRows } from './tenants.ts'
+import { usageRows } from './usage.ts'
+
+export const rows: readonly Row[] = [
+  ...tenantRows,
+  ...keyRows,
+  ...secretRows,
+  ...budgetRows,
+  ...amountRows,
+  ...usageRows,
+  ...authorizeRows,
+  ...contextRows,
+  ...fetchRows,
+]
