@@ -6,7 +6,7 @@
  */
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { Counter, LineState } from '../storage/ledger-records.ts'
-import type { BudgetKey, NewBudget } from '../storage/storage.ts'
+import type { BudgetKey, NewBudget, NewLimit } from '../storage/storage.ts'
 import { type LedgerRows, lineState, lockPath } from './ledger-lines.ts'
 import { isAmount } from './money.ts'
 import { NO_BUCKETS } from './rate.ts'
@@ -42,6 +42,21 @@ export function setBudget(rows: LedgerRows, budget: NewBudget): Counter {
         source,
         createdAtMs: rows.nowMs,
       }
+  rows.putCounter(counter)
+  return counter
+}
+
+/** What `LedgerCommands.setLimits` does to each. A limit never falls below what is charged already:
+ * who computed it looked before the latest calls. */
+export function setLimit(rows: LedgerRows, { tenantId, limit, ...key }: NewLimit): Counter {
+  const { account, unit, window } = key
+  if (!isAmount(limit)) throw invalid('limit', 'expected a bigint from 0 to 9e18')
+  const known = lockPath(rows, [account]).find((c) => c.unit === unit && c.window === window)
+  if (known?.tenantId !== tenantId) throw invalid('account', 'this account has no such budget')
+  if (limit < known.posted + known.held) {
+    throw new TenantKeysError('TK_STORE_CONFLICT', { tenantId, field: 'limit' })
+  }
+  const counter: Counter = { ...known, limit, source: 'explicit' }
   rows.putCounter(counter)
   return counter
 }

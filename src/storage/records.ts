@@ -9,12 +9,21 @@
  * `platform`: the operator's. There is no silent fallback between the two (S1.15). */
 export type CredentialSource = 'tenant' | 'platform'
 
+/** A plan by the name and version under which it was assigned. */
+export interface PlanRef {
+  readonly name: string
+  /** 1, 2, 3 ... */
+  readonly version: number
+}
+
 export interface TenantRecord {
   readonly id: string
   readonly parentId: string | null
   /** Ids from the root of the tree down to this tenant, itself included. */
   readonly path: readonly string[]
   readonly credentials: CredentialSource
+  /** The plan that made its budgets of source `plan:<name>@<version>`; `null`: none. */
+  readonly plan: PlanRef | null
   readonly createdAtMs: number
 }
 

@@ -48,10 +48,12 @@ import type {
 } from './ledger-records.ts'
 import type {
   AuditRecord,
+  CredentialSource,
   DekRecord,
   KeyRecord,
   KeyState,
   OutboxRecord,
+  PlanRef,
   SecretRecord,
   TenantRecord,
 } from './records.ts'
@@ -112,13 +114,41 @@ export interface PageQuery {
   readonly limit: number
 }
 
+/** What being on a plan means for a tenant. Of no plan: `plan` is `null` and there are no budgets. */
+export interface PlanChange {
+  readonly plan: PlanRef | null
+  /** On the tenant's own account; no unit twice in one window. */
+  readonly budgets: readonly PlanBudget[]
+  /** `null`: the tenant's stays as it is. */
+  readonly credentials: CredentialSource | null
+}
+
+export type PlanBudget = Omit<NewBudget, 'tenantId' | 'account' | 'overflow' | 'source'>
+
+export interface NewTenant extends Pick<TenantRecord, 'id' | 'parentId' | 'credentials'> {
+  /** Plan to start with, written in the same step; default `null`: none. */
+  readonly plan?: PlanChange | null
+}
+
 export interface TenantCommands {
   /** @throws TK_TENANT_EXISTS; TK_TENANT_NOT_FOUND when `parentId` names none. */
-  create(
-    tenant: Pick<TenantRecord, 'id' | 'parentId' | 'credentials'>,
-    also: Also,
-  ): Promise<TenantRecord>
+  create(tenant: NewTenant, also: Also): Promise<TenantRecord>
   get(tenantId: string): Promise<TenantRecord | null>
+  /**
+   * Puts a tenant on a plan and makes its budgets in the same step: those that stay keep their sums,
+   * those of the plan before that this one lacks are removed, and one that was set by itself
+   * (`source: 'explicit'`) is left alone.
+   *
+   * @param change - `onlyIfOlder`: for a tenant that is on the plan of this name at a lower version.
+   * @returns `null` when `onlyIfOlder` is asked and not so; nothing is written then.
+   * @throws TK_TENANT_NOT_FOUND; TK_INPUT_INVALID when the zone of a budget that stays would change.
+   */
+  setPlan(
+    change: PlanChange & { readonly tenantId: string; readonly onlyIfOlder: boolean },
+    also: Also,
+  ): Promise<TenantRecord | null>
+  /** Tenants on a plan of this name, of whatever version. */
+  listByPlan(query: PageQuery & { readonly plan: string }): Promise<Page<TenantRecord>>
   /** Children of `parentId`; of every tenant when it is `null`. */
   list(query: PageQuery & { readonly parentId: string | null }): Promise<Page<TenantRecord>>
 }
@@ -203,11 +233,22 @@ export interface NewBudget extends BudgetKey {
   readonly source: string
 }
 
+export interface NewLimit extends BudgetKey {
+  readonly limit: bigint
+}
+
 export interface LedgerCommands {
   /** Creates a counter at zero, or changes the limit of the one that is there and keeps its sums.
    * @throws TK_TENANT_NOT_FOUND; TK_INPUT_INVALID when the account is neither the tenant's own nor
    *   that of a key of its, or when the zone of an existing one would change. */
   setBudget(budget: NewBudget, also: Also): Promise<Counter>
+  /**
+   * Changes the limits of budgets that are there, all of them or none, and nothing else of them but
+   * that they are `explicit` from now on.
+   * @throws TK_INPUT_INVALID when a tenant has no such budget; TK_STORE_CONFLICT when a limit would
+   *   be below what is posted and held.
+   */
+  setLimits(limits: readonly NewLimit[], also: Also): Promise<readonly Counter[]>
   /** @returns false when there was none. Holds in flight settle without it. */
   removeBudget(budget: BudgetKey, also: Also): Promise<boolean>
   /** Counters of one tenant's accounts, rolled to the present, by account id, unit, window. */

@@ -21,6 +21,7 @@ const PORTS = [
 const RULES = [
   'budgets/ledger.ts',
   'budgets/counters.ts',
+  'budgets/plan-rows.ts',
   'budgets/money.ts',
   'budgets/windows.ts',
   'audit/chain.ts',

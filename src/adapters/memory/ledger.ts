@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { budgetsOf, checkOwner, setBudget } from '../../budgets/counters.ts'
+import { budgetsOf, checkOwner, setBudget, setLimit } from '../../budgets/counters.ts'
 import * as rules from '../../budgets/ledger.ts'
 import type { HoldLine, PeriodHistory } from '../../storage/ledger-records.ts'
 import type { LedgerCommands } from '../../storage/storage.ts'
@@ -28,6 +28,13 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
         const counter = setBudget(rowsOf(state, nowMs), budget)
         state.write(also, nowMs)
         return counter
+      }),
+    setLimits: (limits, also) =>
+      state.run((nowMs) => {
+        const rows = rowsOf(state, nowMs)
+        const counters = limits.map((limit) => setLimit(rows, limit))
+        state.write(also, nowMs)
+        return counters
       }),
     removeBudget: ({ tenantId, account, unit, window }, also) =>
       state.run((nowMs) => {
@@ -65,7 +72,7 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
 const historyKey = (line: HoldLine | PeriodHistory): string =>
   keyOf(line.accountId, line.unit, line.window, line.periodStartMs)
 
-function rowsOf(state: MemoryState, nowMs: number): rules.LedgerRows {
+export function rowsOf(state: MemoryState, nowMs: number): rules.LedgerRows {
   return {
     nowMs,
     tenantPath: (tenantId) => state.tenants.get(tenantId)?.path ?? [],

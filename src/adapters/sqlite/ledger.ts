@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { budgetsOf, checkOwner, setBudget } from '../../budgets/counters.ts'
+import { budgetsOf, checkOwner, setBudget, setLimit } from '../../budgets/counters.ts'
 import * as rules from '../../budgets/ledger.ts'
 import type { LedgerCommands } from '../../storage/storage.ts'
 import { writeAlso } from './also.ts'
@@ -42,6 +42,14 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
         rows.flush()
         writeAlso(tx, also)
         return counter
+      }),
+    setLimits: (limits, also) =>
+      connection.write((tx) => {
+        const rows = rowsOf(tx)
+        const counters = limits.map((limit) => setLimit(rows, limit))
+        rows.flush()
+        writeAlso(tx, also)
+        return counters
       }),
     removeBudget: ({ tenantId, account, unit, window }, also) =>
       connection.write((tx) => {

@@ -49,6 +49,7 @@ export function tenantOf(columns: SqliteRow): TenantRecord {
     parentId: row.textOrNull('parent_id'),
     path: row.json('path', isTextList),
     credentials: row.oneOf('credentials', ['tenant', 'platform']),
+    plan: row.isNull('plan') ? null : { name: row.text('plan'), version: row.int('plan_version') },
     createdAtMs: row.int('created_at_ms'),
   }
 }

@@ -26,8 +26,12 @@ const TABLES: readonly string[] = [
     parent_id TEXT REFERENCES tk_tenants (id),
     path TEXT NOT NULL,
     credentials TEXT NOT NULL CHECK (credentials IN ('tenant', 'platform')),
-    created_at_ms INTEGER NOT NULL
+    plan TEXT,
+    plan_version INTEGER CHECK (plan_version > 0),
+    created_at_ms INTEGER NOT NULL,
+    CHECK ((plan IS NULL) = (plan_version IS NULL))
   ) STRICT, WITHOUT ROWID`,
+  'CREATE INDEX tk_tenants_plan ON tk_tenants (plan, id) WHERE plan IS NOT NULL',
   'CREATE INDEX tk_tenants_parent ON tk_tenants (parent_id, id)',
   `CREATE TABLE tenant_api_keys (
     tenant_id TEXT NOT NULL REFERENCES tk_tenants (id),

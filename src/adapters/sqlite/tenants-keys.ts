@@ -3,12 +3,15 @@
  *
  * @module
  */
+import { setBudget } from '../../budgets/counters.ts'
+import { isOlder, onPlan, planRows } from '../../budgets/plan-rows.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { KeyRecord, TenantRecord } from '../../storage/records.ts'
-import type { KeyCommands, TenantCommands } from '../../storage/storage.ts'
+import type { KeyCommands, PlanChange, TenantCommands } from '../../storage/storage.ts'
 import { writeAlso } from './also.ts'
 import type { SqliteClient } from './client.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Tx } from './connection.ts'
+import { SqliteLedgerRows } from './ledger-rows.ts'
 import { findTenant, keyOf, needTenant, pageOf, tenantOf } from './rows.ts'
 
 const ADD_TENANT = `INSERT INTO tk_tenants
@@ -16,24 +19,53 @@ const ADD_TENANT = `INSERT INTO tk_tenants
 const LIST_TENANTS = 'SELECT * FROM tk_tenants WHERE id > ? ORDER BY id LIMIT ?'
 const LIST_CHILDREN = 'SELECT * FROM tk_tenants WHERE parent_id = ? AND id > ? ORDER BY id LIMIT ?'
 
+const LIST_BY_PLAN = 'SELECT * FROM tk_tenants WHERE plan = ? AND id > ? ORDER BY id LIMIT ?'
+const SET_PLAN = 'UPDATE tk_tenants SET plan = ?, plan_version = ?, credentials = ? WHERE id = ?'
+const REMOVE_COUNTER = 'DELETE FROM tk_counters WHERE account_id = ? AND unit = ? AND period = ?'
+
+function setPlan({ client, nowMs }: Tx, tenant: TenantRecord, change: PlanChange): TenantRecord {
+  const before = new SqliteLedgerRows(client, nowMs).countersOf(`tenant:${tenant.id}`)
+  const { remove, set } = planRows(tenant, change, before)
+  for (const { accountId, unit, window } of remove)
+    client.run(REMOVE_COUNTER, accountId, unit, window)
+  // Others than those above, which still hold what was removed.
+  const rows = new SqliteLedgerRows(client, nowMs)
+  for (const budget of set) setBudget(rows, budget)
+  rows.flush()
+  const changed = onPlan(tenant, change)
+  const { plan, credentials, id } = changed
+  client.run(SET_PLAN, plan?.name ?? null, plan?.version ?? null, credentials, id)
+  return changed
+}
+
 export function tenantCommands(connection: Connection): TenantCommands {
   return {
-    create: ({ id, parentId, credentials }, also) =>
+    create: ({ id, parentId, credentials, plan = null }, also) =>
       connection.write((tx) => {
         const { client, nowMs } = tx
         if (findTenant(client, id)) throw new TenantKeysError('TK_TENANT_EXISTS', { tenantId: id })
         const above = parentId === null ? [] : needTenant(client, parentId).path
-        const tenant: TenantRecord = {
-          id,
-          parentId,
-          path: [...above, id],
-          credentials,
-          createdAtMs: nowMs,
-        }
-        client.run(ADD_TENANT, id, parentId, JSON.stringify(tenant.path), credentials, nowMs)
+        const path = [...above, id]
+        const bare = { id, parentId, path, credentials, plan: null, createdAtMs: nowMs }
+        client.run(ADD_TENANT, id, parentId, JSON.stringify(path), credentials, nowMs)
+        const tenant = plan === null ? bare : setPlan(tx, bare, plan)
         tx.raiseEpoch()
         writeAlso(tx, also)
         return tenant
+      }),
+    setPlan: ({ tenantId, onlyIfOlder, ...change }, also) =>
+      connection.write((tx) => {
+        const tenant = needTenant(tx.client, tenantId)
+        if (onlyIfOlder && !isOlder(tenant.plan, change.plan)) return null
+        const changed = setPlan(tx, tenant, change)
+        tx.raiseEpoch()
+        writeAlso(tx, also)
+        return changed
+      }),
+    listByPlan: ({ plan, after, limit }) =>
+      connection.read(({ client }) => {
+        const rows = client.all(LIST_BY_PLAN, plan, after ?? '', limit + 1)
+        return pageOf(rows, tenantOf, (tenant) => tenant.id, limit)
       }),
     get: (tenantId) => connection.read(({ client }) => findTenant(client, tenantId)),
     list: ({ parentId, after, limit }) =>

@@ -38,6 +38,11 @@ export function everyCommand(storage: Storage): readonly NamedCall[] {
       },
       get: () => storage.tenants.get(tenantId),
       list: () => storage.tenants.list({ parentId: null, ...ALL }),
+      setPlan: () => {
+        const change = { plan: { name: 'pro', version: 1 }, budgets: [], credentials: null }
+        return storage.tenants.setPlan({ tenantId, onlyIfOlder: false, ...change }, also)
+      },
+      listByPlan: () => storage.tenants.listByPlan({ plan: 'pro', ...ALL }),
     },
     keys: {
       create: () => storage.keys.create(newKey(tenantId, 1), also),
@@ -60,6 +65,7 @@ export function everyCommand(storage: Storage): readonly NamedCall[] {
     ledger: {
       setBudget: () =>
         storage.ledger.setBudget({ ...budget, zone: 'UTC', limit: 10n, source: 'explicit' }, also),
+      setLimits: () => storage.ledger.setLimits([{ ...budget, limit: 10n }], also),
       removeBudget: () => storage.ledger.removeBudget(budget, also),
       budgets: () => storage.ledger.budgets(tenantId),
       reserve: () =>

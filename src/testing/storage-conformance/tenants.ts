@@ -36,7 +36,7 @@ export const tenantCases: readonly ConformanceCase[] = [
       const leaf = { id: 'leaf', parentId: 'middle', credentials: 'platform' } as const
       const made = await storage.tenants.create(leaf, NONE)
       const path = ['root', 'middle', 'leaf']
-      assert.deepEqual(made, { ...leaf, path, createdAtMs: clock.nowMs() })
+      assert.deepEqual(made, { ...leaf, path, plan: null, createdAtMs: clock.nowMs() })
       assert.deepEqual(await storage.tenants.get('leaf'), made)
     },
   },
