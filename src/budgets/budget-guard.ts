@@ -9,6 +9,13 @@
  * - BG-5 A settle after expiry is recorded once, as late, in the period of its hold (T-B6).
  * - BG-6 An actual above its hold is posted in full, flagged, and denies the next (T-B7).
  * - BG-7 A refused caller consumes nothing.
+ * - BG-8 Only a reserve waits, only when it is contended, and never past its deadline; then it gets
+ *   the last refusal. A waiter whose budget becomes exhausted is refused at once.
+ * - BG-9 With equal amounts, long enough waits and no expiry exactly as many are admitted as one by
+ *   one, in one process and in several.
+ * - BG-10 In a batch waiters come before newcomers, oldest first; a smaller one that fits may pass.
+ * - BG-11 A settle or void of this process wakes its waiters at once.
+ * - BG-12 A waiter whose signal aborts leaves the line and holds nothing when it is told.
  *
  * @module
  */
@@ -25,9 +32,21 @@ import type {
   VoidResult,
 } from '../storage/ledger-records.ts'
 
+/** How long a reserve may wait while the budget is only held by others. */
+export interface ReserveOptions {
+  /** In milliseconds; default 0: not at all. */
+  readonly waitMs?: number | undefined
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal | undefined
+}
+
 export interface BudgetGuard {
   readonly contractVersion: 1
-  reserve(item: ReserveItem): Promise<ReserveResult>
+  /**
+   * With `waitMs` a contended caller waits in line until holds settle (BG-8 to BG-12).
+   * @throws the signal's reason when it aborts while waiting
+   */
+  reserve(item: ReserveItem, options?: ReserveOptions): Promise<ReserveResult>
   /** As reserve decides, but holds nothing. */
   preview(item: {
     readonly tenantId: string

@@ -4,71 +4,55 @@
  *
  * @module
  */
-import type { MonotonicClock } from '../kernel/clock.ts'
-import { TenantKeysError } from '../kernel/errors.ts'
-import type { ExtendItem, ReserveItem, SettleItem, VoidItem } from '../storage/ledger-records.ts'
+import { type MonotonicClock, systemTimers, type Timers } from '../kernel/clock.ts'
+import type { ExtendItem, SettleItem, VoidItem } from '../storage/ledger-records.ts'
 import type { Storage } from '../storage/storage.ts'
+import { batched } from './batches.ts'
 import type { BudgetGuard } from './budget-guard.ts'
+import { reserveQueue } from './waiters.ts'
 
-const MAX_BATCH = 256
 const SWEEP_EVERY_MS = 10_000
 const SWEEP_BATCH = 64
 
 export function storageBudgetGuard(options: {
   readonly storage: Storage
   readonly clock: MonotonicClock
+  /** Default: the host's. */
+  readonly timers?: Timers
+  /** Spreads polls; default `Math.random`. */
+  readonly random?: () => number
 }): BudgetGuard {
+  const { clock, timers = systemTimers, random = Math.random } = options
   const { ledger } = options.storage
-  const sweepDue = every(SWEEP_EVERY_MS, options.clock)
+  const sweepDue = every(SWEEP_EVERY_MS, clock)
   const settle = batched((items: readonly SettleItem[]) => ledger.settle(items))
+  const release = batched((items: readonly VoidItem[]) => ledger.void(items))
+  const queue = reserveQueue({
+    run: (items) => ledger.reserve(items),
+    release: ({ holdId, tenantId }) => release({ holdId, tenantId }),
+    clock,
+    timers,
+    random,
+  })
   return {
     contractVersion: 1,
-    reserve: batched((items: readonly ReserveItem[]) => ledger.reserve(items)),
+    reserve: queue.reserve,
     preview: (item) => ledger.preview(item),
     extend: batched((items: readonly ExtendItem[]) => ledger.extend(items)),
-    void: batched((items: readonly VoidItem[]) => ledger.void(items)),
+    void: async (item) => {
+      const result = await release(item)
+      queue.wake()
+      return result
+    },
     settle: async (item) => {
       const result = await settle(item)
+      queue.wake()
       // Holds of dead processes are also expired where they stand in someone's way; this reports the
       // others. A failing sweep is no failure of this settle: the next one tries again.
       if (sweepDue()) await ledger.sweep(SWEEP_BATCH).catch(() => 0)
       return result
     },
   }
-}
-
-/** Merges the calls of one tick, and of the time a batch is under way, into the next batch. */
-function batched<I, R>(
-  run: (items: readonly I[]) => Promise<readonly R[]>,
-): (item: I) => Promise<R> {
-  type Waiting = { item: I; resolve: (result: R) => void; reject: (error: unknown) => void }
-  const queue: Waiting[] = []
-  let running = false
-
-  const drain = async (): Promise<void> => {
-    while (queue.length > 0) {
-      const batch = queue.splice(0, MAX_BATCH)
-      try {
-        const results = await run(batch.map((w) => w.item))
-        batch.forEach((w, i) => {
-          const result = results[i]
-          if (result === undefined) w.reject(new TenantKeysError('TK_INTERNAL'))
-          else w.resolve(result)
-        })
-      } catch (error) {
-        for (const w of batch) w.reject(error)
-      }
-    }
-    running = false
-  }
-
-  return (item) =>
-    new Promise((resolve, reject) => {
-      queue.push({ item, resolve, reject })
-      if (running) return
-      running = true
-      queueMicrotask(() => void drain())
-    })
 }
 
 function every(periodMs: number, clock: MonotonicClock): () => boolean {
