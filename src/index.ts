@@ -13,6 +13,21 @@ export type {
   SetBudget,
 } from './budgets/budgets-api.ts'
 export { formatUsd, parseUsd } from './budgets/money.ts'
+export {
+  definePlans,
+  type PlanBudgetDefinition,
+  type PlanDefinition,
+  type PlanDefinitions,
+} from './budgets/plans.ts'
+export type {
+  ApplyPlan,
+  AssignedPlan,
+  AssignPlan,
+  PlanApplication,
+  PlanInfo,
+  PlansApi,
+  TenantPlan,
+} from './budgets/plans-api.ts'
 export type { MonotonicClock, WallClock } from './kernel/clock.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, TenantKeysError } from './kernel/errors.ts'
 export type { Logger, RuntimeEvent } from './kernel/events.ts'
@@ -49,6 +64,7 @@ export { type LocalKek, localKeyWrapper } from './secrets/local-key-wrapper.ts'
 export type { SecretInfo, SecretStore } from './secrets/secret-store.ts'
 export type { PutSecretInput, SecretsApi } from './secrets/secrets-api.ts'
 export type { Also, NewAudit, NewEvent } from './storage/also.ts'
+export type * from './storage/ledger-entries.ts'
 export type * from './storage/ledger-records.ts'
 export type * from './storage/records.ts'
 export type * from './storage/storage.ts'

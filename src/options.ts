@@ -4,6 +4,7 @@
  * @module
  */
 import * as z from 'zod'
+import { type Plan, type PlanDefinitions, readPlans } from './budgets/plans.ts'
 import { isZone } from './budgets/windows.ts'
 import {
   type MonotonicClock,
@@ -49,6 +50,11 @@ export interface TenantKeysOptions {
   readonly environment?: 'production' | 'test' | undefined
   /** IANA time zone of budgets that name none; default `UTC`. */
   readonly zone?: string | undefined
+  /** What each plan gives a tenant: `definePlans({ pro: { version: 1, budgets: [...] } })`. */
+  readonly plans?: PlanDefinitions | undefined
+  /** The plan of tenants that are created without one, and of those assigned to a name that `plans`
+   * does not have. Default: none; then such a name is refused with TK_PLAN_UNKNOWN. */
+  readonly defaultPlan?: string | undefined
   /** False leaves creating the tables to `tk.migrate()`; default true. */
   readonly migrate?: boolean | undefined
   /** Life of a hold in ms, longer than the longest call; 1,000 to 86,400,000, default 660,000. */
@@ -94,6 +100,8 @@ const schema = z.strictObject({
   brand: brandSchema.default('tk'),
   environment: z.enum(['production', 'test']).default('production'),
   zone: z.string().refine(isZone, 'not a known time zone').default('UTC'),
+  plans: z.unknown(),
+  defaultPlan: z.string().min(1).optional(),
   migrate: z.boolean().default(true),
   holdTtlMs: z.int().min(1000).max(86_400_000).default(660_000),
   settle: z.enum(['durable', 'background']).default('durable'),
@@ -117,21 +125,29 @@ type Defaulted =
   | 'clock'
 
 /** Options with every default filled in. */
-export type ReadOptions = Omit<TenantKeysOptions, Defaulted> & {
+export type ReadOptions = Omit<TenantKeysOptions, Defaulted | 'plans' | 'defaultPlan'> & {
   readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
 } & {
   readonly settings: ReadonlyMap<string, ProviderSetting>
   readonly allowedOrigins: ReadonlySet<string>
+  readonly plans: ReadonlyMap<string, Plan>
+  readonly defaultPlan: string | null
 }
 
 /** @throws TenantKeysError TK_CONFIG_INVALID naming the option */
 export function readOptions(options: TenantKeysOptions): ReadOptions {
   const read = parse(schema, options, 'options', 'TK_CONFIG_INVALID')
+  const plans = readPlans(options.plans ?? {}, { field: 'options.plans', zone: read.zone })
+  if (read.defaultPlan !== undefined && !plans.has(read.defaultPlan)) {
+    throw invalid('options.defaultPlan', 'no plan of this name is among options.plans')
+  }
   return {
     ...options,
     brand: read.brand,
     environment: read.environment,
     zone: read.zone,
+    plans,
+    defaultPlan: read.defaultPlan ?? null,
     migrate: read.migrate,
     holdTtlMs: read.holdTtlMs,
     settle: read.settle,

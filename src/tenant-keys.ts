@@ -4,6 +4,8 @@
  * @module
  */
 import { type BudgetsApi, budgetsApi } from './budgets/budgets-api.ts'
+import { type PlansApi, plansApi } from './budgets/plans-api.ts'
+import { PlanBook } from './budgets/plans-book.ts'
 import { storageBudgetGuard } from './budgets/storage-budget-guard.ts'
 import { bindClient } from './clients/bind.ts'
 import { type ErrorCode, TenantKeysError } from './kernel/errors.ts'
@@ -31,6 +33,7 @@ export interface TenantKeys extends AsyncDisposable {
   readonly keys: KeysApi
   readonly secrets: SecretsApi
   readonly budgets: BudgetsApi
+  readonly plans: PlansApi
   readonly usage: UsageApi
   /**
    * Binds an SDK client to one caller: returns a client of the same type whose calls go out with the
@@ -75,6 +78,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   const { storage, keyWrapper, clock } = options
   const secrets = envelopeSecretStore({ storage, keyWrapper, clock })
   const parts = wire(options, secrets)
+  const plans = new PlanBook({ storage, plans: options.plans, defaultPlan: options.defaultPlan })
   if (options.migrate) await start(options)
   else await checkKeys(options).catch(unlessNotMigrated)
 
@@ -89,7 +93,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     secrets.forgetKeys()
   }
   return {
-    tenants: tenantsApi(storage),
+    tenants: tenantsApi(storage, (name) => plans.resolve(name)),
     keys: keysApi({
       issuer: parts.issuer,
       policy: parts.policy,
@@ -103,6 +107,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
       allowedOrigins: options.allowedOrigins,
     }),
     budgets: budgetsApi(storage, { zone: options.zone }),
+    plans: plansApi(storage, plans),
     usage: usageApi(storage),
     withTenantKey: (client, context) => {
       const checked = checkContext(context)

@@ -48,6 +48,7 @@ export const ERROR_CODES = {
 
   TK_TENANT_NOT_FOUND: info(404, 'No such tenant.'),
   TK_TENANT_EXISTS: info(409, 'A tenant with this id exists already.'),
+  TK_PLAN_UNKNOWN: info(400, 'No plan of this name is among the options.'),
 
   TK_SECRET_NOT_FOUND: info(403, 'No credential is stored for this provider.'),
   TK_ENVELOPE_OPEN_FAILED: info(500, 'The stored secret cannot be opened.'),
@@ -66,6 +67,11 @@ export const ERROR_CODES = {
   TK_RATE_LIMITED: info(429, 'Too many requests in the sliding window.', true),
   TK_REQUEST_TOO_LARGE: info(413, 'The request is larger than the limit for one call.'),
   TK_BUDGET_UNBOUNDED: info(400, 'No upper bound of the cost of this request is known.'),
+  TK_BUDGET_NOT_FOUND: info(404, 'No such budget.'),
+  TK_BUDGET_ENTRY_MISMATCH: info(
+    409,
+    'This idempotency key was already used with other parameters.',
+  ),
   TK_BUDGET_HOLD_NOT_FOUND: info(404, 'No such hold.'),
   TK_BUDGET_HOLD_MISMATCH: info(409, 'The hold was already used with other parameters.'),
   TK_BUDGET_HOLD_LOST: info(409, 'The hold has expired or is finished.'),
