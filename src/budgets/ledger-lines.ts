@@ -18,6 +18,7 @@ import type {
   UsageRecord,
 } from '../storage/ledger-records.ts'
 import { alerted } from './alerts.ts'
+import { MAX_SUM } from './money.ts'
 import { countOf, slide, subBucketMs } from './rate.ts'
 import { periodOf } from './windows.ts'
 
@@ -36,6 +37,7 @@ export interface LedgerRows {
   putHold(hold: Hold): void
   /** Holds in state `held` whose time is up: in order of their expiry, then of their id. */
   expiredHolds(limit: number): readonly Hold[]
+  usageRow(tenantId: string, id: string): UsageRecord | null
   addUsage(row: UsageRecord): void
   addEvent(event: NewEvent): void
 }
@@ -115,6 +117,13 @@ export function roomOf(c: Counter): bigint {
   return c.limit - c.posted - c.held - countOf(c.buckets)
 }
 
+export const unitsOf = (...all: readonly Amounts[]): readonly Unit[] => [
+  ...new Set(all.flatMap(Object.keys)),
+]
+
+export const sameAmounts = (a: Amounts, b: Amounts): boolean =>
+  unitsOf(a, b).every((unit) => amountOf(a, unit) === amountOf(b, unit))
+
 export const positive = (amount: bigint): bigint => (amount > 0n ? amount : 0n)
 
 /** The counter with `change` held more or less, by holds that live until `untilMs` at the latest. */
@@ -145,6 +154,13 @@ export function changeLine(
   const past = rows.history(line)
   if (!past) return
   rows.putHistory({ ...past, held: positive(past.held + held), posted: past.posted + posted })
+}
+
+/** False when a line could not take `amount` on top of what is posted: the sum would leave 64 bits. */
+export function canPost(rows: LedgerRows, line: HoldLine, amount: bigint): boolean {
+  const counter = rows.countersOf(line.accountId).find((c) => isLine(c, line))
+  const posted = (counter ?? rows.history(line))?.posted ?? 0n
+  return posted + amount <= MAX_SUM
 }
 
 /** False when the counter was made after the hold: its sums do not contain it. */

@@ -18,12 +18,12 @@ import type {
   ExtendItem,
   ExtendResult,
   Hold,
+  HoldLine,
   LineState,
   ReserveItem,
   ReserveResult,
   SettleItem,
   SettleResult,
-  Unit,
   UsageRecord,
   VoidItem,
   VoidResult,
@@ -31,6 +31,7 @@ import type {
 import { type Decision, decide } from './ledger-decide.ts'
 import {
   amountOf,
+  canPost,
   changeLine,
   isLine,
   knows,
@@ -40,7 +41,9 @@ import {
   lockPath,
   ownPath,
   positive,
+  sameAmounts,
   sameCounter,
+  unitsOf,
   withHeld,
 } from './ledger-lines.ts'
 import { isAmount } from './money.ts'
@@ -51,6 +54,7 @@ export type { LedgerRows } from './ledger-lines.ts'
 const SWEEP_ON_REFUSAL = 64
 const MAX_TTL_MS = 86_400_000
 const NONE: Amounts = {}
+const MISMATCH = { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null } as const
 const INVALID = { ok: false, code: 'TK_INPUT_INVALID', denial: null } as const
 
 /**
@@ -61,6 +65,8 @@ export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
   if (!isTtl(item.ttlMs) || !isPath(item.accounts) || !areAmounts(item.amounts)) return INVALID
   const known = rows.hold(item.holdId)
   if (known) return replayReserve(rows, known, item)
+  // Its hold was pruned: the call was made and charged long ago.
+  if (rows.usageRow(item.tenantId, item.holdId)) return MISMATCH
   if (!ownPath(rows, item.tenantId, item.accounts)) return INVALID
   const { counters, overflows, refusal } = decideOn(rows, item)
   if (refusal) return { ok: false, ...refusal }
@@ -88,7 +94,12 @@ export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
       id: `${item.holdId}.overflow.${from.unit}.${from.window}`,
       kind: 'budget.overflow',
       tenantId: item.tenantId,
-      payload: { holdId: item.holdId, ...from, pool: to, amount: String(amountOf(item.amounts, from.unit)) },
+      payload: {
+        holdId: item.holdId,
+        ...from,
+        pool: to,
+        amount: String(amountOf(item.amounts, from.unit)),
+      },
     })
   }
   return {
@@ -127,7 +138,7 @@ export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
   const hold = rows.hold(item.holdId)
   if (!hold || hold.tenantId !== item.tenantId)
     return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND', denial: null }
-  if (item.sequence === hold.extendSequence && same(item.amounts, hold.amounts)) {
+  if (item.sequence === hold.extendSequence && sameAmounts(item.amounts, hold.amounts)) {
     return { ok: true, expiresAtMs: hold.expiresAtMs }
   }
   if (hold.state !== 'held' || hold.expiresAtMs <= rows.nowMs)
@@ -165,18 +176,21 @@ export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
       .filter((c) => hold.lines.some((l) => sameCounter(c, l)))
       .map(lineState)
   if (hold.state === 'posted' || hold.state === 'late_posted') {
-    if (!same(hold.actual, item.actual)) return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH' }
+    if (!sameAmounts(hold.actual, item.actual))
+      return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH' }
     return { ok: true, state: hold.state, lines: lines(), overage: overageOf(hold), replayed: true }
   }
   if (hold.state === 'voided') return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH' }
 
   const late = hold.state === 'expired' || hold.expiresAtMs <= rows.nowMs
   linesOf(rows, hold)
+  // A live hold counts as one while it lives, and as nothing afterwards.
+  const postedOn = (line: HoldLine): bigint =>
+    line.window === 'concurrent' ? 0n : amountOf(item.actual, line.unit)
+  if (!hold.lines.every((line) => canPost(rows, line, postedOn(line)))) return INVALID
   for (const line of hold.lines) {
     const held = hold.state === 'expired' ? 0n : -amountOf(hold.amounts, line.unit)
-    // A live hold counts as one while it lives, and as nothing afterwards.
-    const posted = line.window === 'concurrent' ? 0n : amountOf(item.actual, line.unit)
-    changeLine(rows, hold, line, { held, posted, untilMs: 0 })
+    changeLine(rows, hold, line, { held, posted: postedOn(line), untilMs: 0 })
   }
   const state = late ? 'late_posted' : 'posted'
   const settled: Hold = { ...hold, state, actual: item.actual }
@@ -231,7 +245,11 @@ export function sweep(rows: LedgerRows, limit: number): number {
       id: `${hold.id}.expired`,
       kind: 'unknown_spend',
       tenantId: hold.tenantId,
-      payload: { holdId: hold.id, heldNanoUsd: String(amountOf(hold.amounts, 'usd')), ...hold.call },
+      payload: {
+        holdId: hold.id,
+        heldNanoUsd: String(amountOf(hold.amounts, 'usd')),
+        ...hold.call,
+      },
     })
   }
   return due.length
@@ -240,7 +258,7 @@ export function sweep(rows: LedgerRows, limit: number): number {
 function replayReserve(rows: LedgerRows, hold: Hold, item: ReserveItem): ReserveResult {
   const matches =
     hold.tenantId === item.tenantId &&
-    same(hold.asked, item.amounts) &&
+    sameAmounts(hold.asked, item.amounts) &&
     hold.accounts.length === item.accounts.length &&
     hold.accounts.every(
       (a, i) => a.id === item.accounts[i]!.id && a.depth === item.accounts[i]!.depth,
@@ -268,7 +286,8 @@ function decideOn(
 /** Where only holds stand in the way, those whose time is up give way first. */
 function sweptDecision(rows: LedgerRows, path: () => readonly Counter[], asked: Amounts): Decision {
   const first = decide(rows, path(), asked)
-  if (first.refusal?.code !== 'TK_BUDGET_CONTENDED' || sweep(rows, SWEEP_ON_REFUSAL) === 0) return first
+  if (first.refusal?.code !== 'TK_BUDGET_CONTENDED' || sweep(rows, SWEEP_ON_REFUSAL) === 0)
+    return first
   return decide(rows, path(), asked)
 }
 
@@ -276,7 +295,8 @@ function sweptDecision(rows: LedgerRows, path: () => readonly Counter[], asked: 
  * single calls remembers nothing, all others hold it. */
 function taken(counter: Counter, amount: bigint, untilMs: number): Counter {
   if (counter.window === 'call') return counter
-  if (subBucketMs(counter.window) !== null) return { ...counter, buckets: add(counter.buckets, amount) }
+  if (subBucketMs(counter.window) !== null)
+    return { ...counter, buckets: add(counter.buckets, amount) }
   return withHeld(counter, amount, untilMs)
 }
 
@@ -299,14 +319,13 @@ const isPath = (accounts: readonly AccountRef[]): boolean =>
 function release(rows: LedgerRows, hold: Hold): void {
   linesOf(rows, hold)
   for (const line of hold.lines) {
-    changeLine(rows, hold, line, { held: -amountOf(hold.amounts, line.unit), posted: 0n, untilMs: 0 })
+    changeLine(rows, hold, line, {
+      held: -amountOf(hold.amounts, line.unit),
+      posted: 0n,
+      untilMs: 0,
+    })
   }
 }
-
-const unitsOf = (...all: readonly Amounts[]): readonly Unit[] => [...new Set(all.flatMap(Object.keys))]
-
-const same = (a: Amounts, b: Amounts): boolean =>
-  unitsOf(a, b).every((unit) => amountOf(a, unit) === amountOf(b, unit))
 
 /** `null` when any unit would shrink. */
 function difference(to: Amounts, from: Amounts): Amounts | null {
@@ -322,7 +341,7 @@ function overageOf(hold: Hold): Amounts {
 }
 
 /** A usage row as the event a sink receives: amounts as decimal strings of nano-USD. */
-function usagePayload(usage: UsageRecord): Record<string, unknown> {
+export function usagePayload(usage: UsageRecord): Record<string, unknown> {
   return {
     ...usage,
     amounts: Object.fromEntries(Object.entries(usage.amounts).map(([u, n]) => [u, String(n)])),

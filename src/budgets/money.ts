@@ -10,6 +10,9 @@ export const NANO_PER_USD = 1_000_000_000n
 /** SQL bigint is 63 bits; a limit of 9e18 nano-USD is nine billion dollars. */
 export const MAX_AMOUNT = 9_000_000_000_000_000_000n
 
+/** The largest sum that 64 bits hold, which is what SQL gives a counter. */
+export const MAX_SUM = 9_223_372_036_854_775_807n
+
 /** What a ledger takes as an amount: a bigint from 0 to {@link MAX_AMOUNT}. */
 export const isAmount = (value: unknown): value is bigint =>
   typeof value === 'bigint' && value >= 0n && value <= MAX_AMOUNT

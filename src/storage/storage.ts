@@ -21,6 +21,8 @@
  * - ST-12 No error or log holds a value that was stored.
  * - ST-13 `close` is idempotent; afterwards every command throws TK_CLOSED.
  * - ST-14 Of the values pinned under one name the first stays for good, and every caller is given it.
+ * - ST-15 An entry and its change of a counter are written in one step, once per tenant and id.
+ * - ST-16 `audit` reads one moment; a repair changes nothing when what it is based on has changed.
  *
  * Inputs are checked and defaults filled before a store sees them; records come back frozen or fresh,
  * never shared with the store's own state.
@@ -28,6 +30,7 @@
  * @module
  */
 import type { Also } from './also.ts'
+import type { LedgerSnapshot, NewEntry, PostedEntry, PruneQuery, Repair } from './ledger-entries.ts'
 import type {
   AccountRef,
   Amounts,
@@ -267,6 +270,19 @@ export interface LedgerCommands {
   /** Expires at most `limit` holds whose time is up. @returns how many. */
   sweep(limit: number): Promise<number>
   hold(at: { readonly tenantId: string; readonly holdId: string }): Promise<Hold | null>
+  /** Changes a counter by an entry; `also` is written when it is new. The account is checked as by
+   * setBudget. @throws TK_TENANT_NOT_FOUND, TK_BUDGET_NOT_FOUND, TK_BUDGET_ENTRY_MISMATCH,
+   *   TK_INPUT_INVALID */
+  post(entry: NewEntry, also: Also): Promise<PostedEntry>
+  /** Everything a reconciliation compares, of a tenant and all below it; `null`: no such tenant. It
+   * reads every usage row of theirs. */
+  audit(tenantId: string): Promise<LedgerSnapshot | null>
+  /** @returns false when there was nothing to mend any more; then `also` is not written. */
+  repair(repair: Repair, also: Also): Promise<boolean>
+  /** Forgets finished holds, none of whose events waits in the outbox, oldest id first; usage rows
+   * stay. A pruned hold that was settled refuses its id for good, by its usage row.
+   * @returns how many. @throws TK_INPUT_INVALID */
+  prune(query: PruneQuery): Promise<number>
 }
 
 /** What usage can be grouped by. */

@@ -73,6 +73,10 @@ export class MapRows implements LedgerRows {
       .slice(0, limit)
   }
 
+  usageRow(tenantId: string, id: string): UsageRecord | null {
+    return this.usage.find((row) => row.tenantId === tenantId && row.id === id) ?? null
+  }
+
   addUsage(row: UsageRecord): void {
     this.writes++
     this.usage.push(row)

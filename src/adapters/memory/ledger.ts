@@ -4,9 +4,13 @@
  * @module
  */
 import { budgetsOf, checkOwner, setBudget, setLimit } from '../../budgets/counters.ts'
+import { type EntryRows, postEntry } from '../../budgets/entries.ts'
 import * as rules from '../../budgets/ledger.ts'
+import { checkPrune } from '../../budgets/prune.ts'
+import { repairLedger } from '../../budgets/repair.ts'
 import type { HoldLine, PeriodHistory } from '../../storage/ledger-records.ts'
 import type { LedgerCommands } from '../../storage/storage.ts'
+import { prune, snapshot } from './ledger-upkeep.ts'
 import type { MemoryState } from './state.ts'
 import { copy, keyOf } from './table.ts'
 
@@ -66,13 +70,33 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
         const hold = state.holds.get(holdId)
         return hold?.tenantId === tenantId ? hold : null
       }),
+    post: (entry, also) =>
+      state.run((nowMs) => {
+        state.tenant(entry.tenantId)
+        checkOwner(entry, (keyId) => state.keys.get(keyId)?.tenantId ?? null)
+        const posted = postEntry(rowsOf(state, nowMs), entry)
+        if (!posted.replayed) state.write(also, nowMs)
+        return posted
+      }),
+    audit: (tenantId) => state.run((nowMs) => snapshot(state, tenantId, nowMs)),
+    repair: (repair, also) =>
+      state.run((nowMs) => {
+        const mended = repairLedger(rowsOf(state, nowMs), repair)
+        if (mended) state.write(also, nowMs)
+        return mended
+      }),
+    prune: (query) =>
+      state.run((nowMs) => {
+        checkPrune(query)
+        return prune(state, query, nowMs)
+      }),
   }
 }
 
 const historyKey = (line: HoldLine | PeriodHistory): string =>
   keyOf(line.accountId, line.unit, line.window, line.periodStartMs)
 
-export function rowsOf(state: MemoryState, nowMs: number): rules.LedgerRows {
+export function rowsOf(state: MemoryState, nowMs: number): EntryRows {
   return {
     nowMs,
     tenantPath: (tenantId) => state.tenants.get(tenantId)?.path ?? [],
@@ -98,7 +122,13 @@ export function rowsOf(state: MemoryState, nowMs: number): rules.LedgerRows {
         .filter((hold) => hold.expiresAtMs <= nowMs)
         .sort((a, b) => a.expiresAtMs - b.expiresAtMs || (a.id < b.id ? -1 : 1))
         .slice(0, limit),
+    usageRow: (tenantId, id) => {
+      const row = state.usage.get(id)
+      return row?.tenantId === tenantId ? row : null
+    },
     addUsage: (row) => state.usage.set(row.id, copy(row)),
     addEvent: (event) => state.addEvent(event, nowMs),
+    entry: (tenantId, id) => state.entries.get(keyOf(tenantId, id)) ?? null,
+    addEntry: (entry) => state.entries.set(keyOf(entry.tenantId, entry.id), copy(entry)),
   }
 }

@@ -9,6 +9,7 @@ import type { WallClock } from '../../kernel/clock.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import { uuidv7 } from '../../kernel/ids.ts'
 import type { Also, NewEvent } from '../../storage/also.ts'
+import type { LedgerEntry } from '../../storage/ledger-entries.ts'
 import type { Counter, Hold, PeriodHistory, UsageRecord } from '../../storage/ledger-records.ts'
 import type {
   AuditRecord,
@@ -46,6 +47,8 @@ export class MemoryState {
   /** The ids of `holds` in state `held`: what a sweep looks through. */
   readonly live: Table<Hold> = new Table(this.#undo)
   readonly usage: Table<UsageRecord> = new Table(this.#undo)
+  /** By tenant and id. */
+  readonly entries: Table<LedgerEntry> = new Table(this.#undo)
   readonly outbox: Table<OutboxRow> = new Table(this.#undo)
   readonly pins: Table<string> = new Table(this.#undo)
   /** By root id and sequence. */

@@ -101,7 +101,9 @@ const isDecimalRecord = (value: unknown): value is Readonly<Record<string, strin
 
 /** JSON has no bigint: decimal strings. */
 export const amountsText = (amounts: Amounts): string =>
-  JSON.stringify(amounts, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
+  JSON.stringify(amounts, (_, value: unknown) =>
+    typeof value === 'bigint' ? String(value) : value,
+  )
 
 /** A list of objects that have these fields, of these types. */
 export const listOf =

@@ -5,10 +5,11 @@
  *
  * @module
  */
-import type { LedgerRows } from '../../budgets/ledger.ts'
+import type { EntryRows } from '../../budgets/entries.ts'
 import { NO_BUCKETS } from '../../budgets/rate.ts'
 import { WINDOWS } from '../../budgets/windows.ts'
 import type { NewEvent } from '../../storage/also.ts'
+import type { LedgerEntry } from '../../storage/ledger-entries.ts'
 import type {
   AccountRef,
   CallIds,
@@ -23,8 +24,9 @@ import type {
 import { addEvent } from './also.ts'
 import type { SqliteClient, SqliteRow } from './client.ts'
 import { amountsText, listOf, RowReader, textFields } from './decode.ts'
+import { addEntry, findEntry } from './entry-rows.ts'
 import { findTenant } from './rows.ts'
-import { addUsage, isLines } from './usage-rows.ts'
+import { addUsage, findUsage, isLines } from './usage-rows.ts'
 
 /** What is known of a row in this transaction. */
 interface Cached<T> {
@@ -38,7 +40,7 @@ const counterKey = (c: Pick<Counter, 'accountId' | 'unit' | 'window'>): string =
   `${c.unit}\0${c.window}\0${c.accountId}`
 const historyKey = (line: HoldLine): string => `${line.periodStartMs}\0${counterKey(line)}`
 
-export class SqliteLedgerRows implements LedgerRows {
+export class SqliteLedgerRows implements EntryRows {
   readonly nowMs: number
   readonly #client: SqliteClient
   readonly #paths = new Map<string, readonly string[]>()
@@ -47,6 +49,7 @@ export class SqliteLedgerRows implements LedgerRows {
   readonly #holds = new Map<string, Cached<Hold> | null>()
   readonly #usage: UsageRecord[] = []
   readonly #events: NewEvent[] = []
+  readonly #entries: LedgerEntry[] = []
 
   constructor(client: SqliteClient, nowMs: number) {
     this.#client = client
@@ -110,12 +113,24 @@ export class SqliteLedgerRows implements LedgerRows {
       .slice(0, limit)
   }
 
+  usageRow(tenantId: string, id: string): UsageRecord | null {
+    return findUsage(this.#client, tenantId, id)
+  }
+
   addUsage(row: UsageRecord): void {
     this.#usage.push(row)
   }
 
   addEvent(event: NewEvent): void {
     this.#events.push(event)
+  }
+
+  entry(tenantId: string, id: string): LedgerEntry | null {
+    return findEntry(this.#client, tenantId, id)
+  }
+
+  addEntry(entry: LedgerEntry): void {
+    this.#entries.push(entry)
   }
 
   /** Writes what has changed. A decision that is only a preview ends without it. */
@@ -129,6 +144,7 @@ export class SqliteLedgerRows implements LedgerRows {
     for (const cached of this.#holds.values()) if (cached?.changed) writeHold(client, cached)
     for (const row of this.#usage) addUsage(client, row)
     for (const event of this.#events) addEvent(client, event, this.nowMs)
+    for (const entry of this.#entries) addEntry(client, entry)
   }
 
   #account(accountId: string): Map<string, Cached<Counter>> {
@@ -161,7 +177,7 @@ const SET_COUNTER = `UPDATE tk_counters
     source = ?, tenant_id = ?, created_at_ms = ?
   WHERE account_id = ? AND unit = ? AND period = ?`
 
-function counterOf(columns: SqliteRow): Counter {
+export function counterOf(columns: SqliteRow): Counter {
   const row = new RowReader('tk_counters', columns)
   return {
     accountId: row.text('account_id'),
@@ -229,7 +245,7 @@ const GET_HISTORY = `SELECT * FROM tk_counter_history
 const PUT_HISTORY = `INSERT OR REPLACE INTO tk_counter_history
   (account_id, unit, period, period_start_ms, posted, held) VALUES (?, ?, ?, ?, ?, ?)`
 
-function historyOf(columns: SqliteRow): PeriodHistory {
+export function historyOf(columns: SqliteRow): PeriodHistory {
   const row = new RowReader('tk_counter_history', columns)
   return {
     accountId: row.text('account_id'),

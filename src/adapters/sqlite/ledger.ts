@@ -4,12 +4,16 @@
  * @module
  */
 import { budgetsOf, checkOwner, setBudget, setLimit } from '../../budgets/counters.ts'
+import { postEntry } from '../../budgets/entries.ts'
 import * as rules from '../../budgets/ledger.ts'
+import { checkPrune } from '../../budgets/prune.ts'
+import { repairLedger } from '../../budgets/repair.ts'
 import type { LedgerCommands } from '../../storage/storage.ts'
 import { writeAlso } from './also.ts'
 import type { Connection, ReadTx } from './connection.ts'
 import { RowReader } from './decode.ts'
 import { holdOf, SqliteLedgerRows } from './ledger-rows.ts'
+import { prune, snapshot } from './ledger-upkeep.ts'
 import { needTenant } from './rows.ts'
 import { findKey } from './tenants-keys.ts'
 
@@ -80,5 +84,28 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
         const row = client.get(OWN_HOLD, holdId, tenantId)
         return row && holdOf(row)
       }),
+    post: (entry, also) =>
+      connection.write((tx) => {
+        needTenant(tx.client, entry.tenantId)
+        checkOwner(entry, (keyId) => findKey(tx.client, keyId)?.tenantId ?? null)
+        const rows = rowsOf(tx)
+        const posted = postEntry(rows, entry)
+        rows.flush()
+        if (!posted.replayed) writeAlso(tx, also)
+        return posted
+      }),
+    audit: (tenantId) => connection.snapshot((tx) => snapshot(tx, tenantId)),
+    repair: (repair, also) =>
+      connection.write((tx) => {
+        const rows = rowsOf(tx)
+        if (!repairLedger(rows, repair)) return false
+        rows.flush()
+        writeAlso(tx, also)
+        return true
+      }),
+    prune: async (query) => {
+      checkPrune(query)
+      return connection.write((tx) => prune(tx, query))
+    },
   }
 }

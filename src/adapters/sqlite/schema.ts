@@ -158,6 +158,21 @@ const TABLES: readonly string[] = [
     PRIMARY KEY (tenant_id, id)
   ) STRICT, WITHOUT ROWID`,
   'CREATE INDEX api_key_usage_logs_settled ON api_key_usage_logs (tenant_id, settled_at_ms)',
+  `CREATE TABLE tk_budget_entries (
+    tenant_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    period TEXT NOT NULL,
+    period_start_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('credit', 'adjust')),
+    limit_change INTEGER NOT NULL CHECK (limit_change >= 0),
+    posted_change INTEGER NOT NULL,
+    paid INTEGER NOT NULL CHECK (paid >= 0),
+    note TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+  ) STRICT, WITHOUT ROWID`,
   `CREATE TABLE tk_outbox (
     sequence INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,

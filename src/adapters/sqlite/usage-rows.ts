@@ -48,6 +48,13 @@ const COLUMNS = [
 const ADD = `INSERT INTO api_key_usage_logs (${COLUMNS.join(', ')})
   VALUES (${COLUMNS.map(() => '?').join(', ')})`
 
+const FIND = 'SELECT * FROM api_key_usage_logs WHERE tenant_id = ? AND id = ?'
+
+export function findUsage(client: SqliteClient, tenantId: string, id: string): UsageRecord | null {
+  const row = client.get(FIND, tenantId, id)
+  return row && usageOf(row)
+}
+
 export function addUsage(client: SqliteClient, usage: UsageRecord): void {
   const { tokens } = usage
   client.run(

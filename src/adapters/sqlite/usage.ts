@@ -16,7 +16,7 @@ import type { SqliteRow, SqliteValue } from './client.ts'
 import type { Connection } from './connection.ts'
 import { RowReader } from './decode.ts'
 import { auditOf, eventOf, pageOf } from './rows.ts'
-import { usageOf } from './usage-rows.ts'
+import { findUsage } from './usage-rows.ts'
 
 const COLUMN_OF: Readonly<Record<UsageDimension, string>> = {
   tenant: 'tenant_id',
@@ -25,8 +25,6 @@ const COLUMN_OF: Readonly<Record<UsageDimension, string>> = {
   provider: 'provider',
   model: 'model',
 }
-
-const GET_USAGE = 'SELECT * FROM api_key_usage_logs WHERE tenant_id = ? AND id = ?'
 
 const NANO_PER_USD = 1_000_000_000n
 
@@ -42,11 +40,7 @@ export function usageCommands(connection: Connection): UsageCommands {
         const rows = client.all(sql, ...params).map((row) => totalOf(row, query.by))
         return rows.filter((total) => total.calls > 0)
       }),
-    get: ({ tenantId, id }) =>
-      connection.read(({ client }) => {
-        const row = client.get(GET_USAGE, tenantId, id)
-        return row && usageOf(row)
-      }),
+    get: ({ tenantId, id }) => connection.read(({ client }) => findUsage(client, tenantId, id)),
   }
 }
 

@@ -6,7 +6,17 @@
  */
 import { uuidv7 } from '../../kernel/ids.ts'
 import type { Storage } from '../../storage/storage.ts'
-import { ALL, call, goodAlso, keyIdOf, newDek, newKey, newSecret, usage } from './samples.ts'
+import {
+  ALL,
+  call,
+  goodAlso,
+  keyIdOf,
+  newCredit,
+  newDek,
+  newKey,
+  newSecret,
+  usage,
+} from './samples.ts'
 
 type Families = Pick<
   Storage,
@@ -80,6 +90,10 @@ export function everyCommand(storage: Storage): readonly NamedCall[] {
       void: () => storage.ledger.void([{ holdId, tenantId }]),
       sweep: () => storage.ledger.sweep(10),
       hold: () => storage.ledger.hold({ tenantId, holdId }),
+      post: () => storage.ledger.post(newCredit(tenantId, 'credit-1', 10n), also),
+      audit: () => storage.ledger.audit(tenantId),
+      repair: () => storage.ledger.repair({ kind: 'usage', tenantId, holdId }, also),
+      prune: () => storage.ledger.prune({ olderThanMs: 172_800_000, limit: 10 }),
     },
     usage: {
       totals: () => storage.usage.totals({ tenantId, fromMs: null, untilMs: null, by: [] }),

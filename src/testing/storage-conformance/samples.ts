@@ -5,6 +5,7 @@
  */
 import { uuidv7 } from '../../kernel/ids.ts'
 import type { Also, NewAudit } from '../../storage/also.ts'
+import type { NewEntry } from '../../storage/ledger-entries.ts'
 import type { CallIds, UsageDraft } from '../../storage/ledger-records.ts'
 import type { DekRecord } from '../../storage/records.ts'
 import type { NewKey, NewSecret, Storage } from '../../storage/storage.ts'
@@ -115,6 +116,27 @@ export const usage = (costNanoUsd: bigint, over: Partial<UsageDraft> = {}): Usag
   paidBy: 'tenant',
   secretId: 'secret-1',
   secretVersion: 3,
+  ...over,
+})
+
+/** A prepaid credit for the tenant's own account. */
+export const newCredit = (
+  tenantId: string,
+  id: string,
+  amount: bigint,
+  over: Partial<NewEntry> = {},
+): NewEntry => ({
+  id,
+  tenantId,
+  account: { id: `tenant:${tenantId}`, depth: 0 },
+  unit: 'usd',
+  window: 'lifetime',
+  zone: 'UTC',
+  kind: 'credit',
+  limitChange: amount,
+  postedChange: 0n,
+  paid: amount,
+  note: '',
   ...over,
 })
 
