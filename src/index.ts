@@ -12,6 +12,9 @@ export type {
   BudgetsApi,
   SetBudget,
 } from './budgets/budgets-api.ts'
+export type { BudgetDrift, CheckInput, CheckResult } from './budgets/check.ts'
+export type { AdjustInput, AdjustResult, CreditInput, CreditResult } from './budgets/credit.ts'
+export type { CreditPrices } from './budgets/credits.ts'
 export { formatUsd, parseUsd } from './budgets/money.ts'
 export {
   definePlans,
@@ -28,6 +31,15 @@ export type {
   PlansApi,
   TenantPlan,
 } from './budgets/plans-api.ts'
+export { presets } from './budgets/presets.ts'
+export {
+  type RebalanceInput,
+  rebalance,
+  type Share,
+  type SharesInput,
+  shares,
+} from './budgets/shares.ts'
+export type { RebalanceBudgets, Rebalanced, SharesApi } from './budgets/shares-api.ts'
 export type { MonotonicClock, WallClock } from './kernel/clock.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, TenantKeysError } from './kernel/errors.ts'
 export type { Logger, RuntimeEvent } from './kernel/events.ts'

@@ -5,6 +5,7 @@
  */
 import * as z from 'zod'
 import { type Plan, type PlanDefinitions, readPlans } from './budgets/plans.ts'
+import { type CreditPrices, type CreditRates, readCreditPrices } from './budgets/credits.ts'
 import { isZone } from './budgets/windows.ts'
 import {
   type MonotonicClock,
@@ -36,6 +37,9 @@ export interface TenantKeysOptions {
   readonly policy: ScopePolicy
   /** Prices of the host's own; they win over the bundled table. */
   readonly prices?: readonly HostPrice[] | undefined
+  /** What a call costs in credits of your own, counted beside US dollars by budgets of the unit
+   * `credits`; default: not counted. */
+  readonly credits?: CreditPrices | undefined
   /** Other base URLs for providers, for example of a regional endpoint: `{ openai: { baseUrl } }`. */
   readonly providers?: Readonly<Record<string, { readonly baseUrl: string }>> | undefined
   /** The operator's own credentials, for tenants whose source is `platform`: `{ openai: { apiKey } }`. */
@@ -94,13 +98,20 @@ const schema = z.strictObject({
     'expected a policy such as definePolicy({ scopes })',
   ),
   prices: z.array(z.unknown()).optional(),
+  credits: z
+    .strictObject({
+      perCall: z.string().optional(),
+      perInputToken: z.string().optional(),
+      perOutputToken: z.string().optional(),
+    })
+    .optional(),
   providers: z.record(z.string(), z.strictObject({ baseUrl: z.string() })).optional(),
   platformCredentials: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   allowedEndpoints: z.array(z.string()).default([]),
   brand: brandSchema.default('tk'),
   environment: z.enum(['production', 'test']).default('production'),
   zone: z.string().refine(isZone, 'not a known time zone').default('UTC'),
-  plans: z.unknown(),
+  plans: z.unknown().optional(),
   defaultPlan: z.string().min(1).optional(),
   migrate: z.boolean().default(true),
   holdTtlMs: z.int().min(1000).max(86_400_000).default(660_000),
@@ -128,6 +139,7 @@ type Defaulted =
 export type ReadOptions = Omit<TenantKeysOptions, Defaulted | 'plans' | 'defaultPlan'> & {
   readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
 } & {
+  readonly creditRates: CreditRates | null
   readonly settings: ReadonlyMap<string, ProviderSetting>
   readonly allowedOrigins: ReadonlySet<string>
   readonly plans: ReadonlyMap<string, Plan>
@@ -154,6 +166,7 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     settleWaitMs: read.settleWaitMs,
     maxStaleMs: read.maxStaleMs,
     clock: options.clock ?? { ...systemMonotonicClock, ...systemWallClock },
+    creditRates: readCreditPrices(read.credits),
     settings: providerSettings(options),
     allowedOrigins: new Set(
       read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),

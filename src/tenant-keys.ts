@@ -6,6 +6,7 @@
 import { type BudgetsApi, budgetsApi } from './budgets/budgets-api.ts'
 import { type PlansApi, plansApi } from './budgets/plans-api.ts'
 import { PlanBook } from './budgets/plans-book.ts'
+import { type SharesApi, sharesApi } from './budgets/shares-api.ts'
 import { storageBudgetGuard } from './budgets/storage-budget-guard.ts'
 import { bindClient } from './clients/bind.ts'
 import { type ErrorCode, TenantKeysError } from './kernel/errors.ts'
@@ -32,7 +33,7 @@ export interface TenantKeys extends AsyncDisposable {
   readonly tenants: TenantsApi
   readonly keys: KeysApi
   readonly secrets: SecretsApi
-  readonly budgets: BudgetsApi
+  readonly budgets: BudgetsApi & SharesApi
   readonly plans: PlansApi
   readonly usage: UsageApi
   /**
@@ -106,7 +107,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
       providers: parts.providers,
       allowedOrigins: options.allowedOrigins,
     }),
-    budgets: budgetsApi(storage, { zone: options.zone }),
+    budgets: { ...budgetsApi(storage, { zone: options.zone }), ...sharesApi(storage) },
     plans: plansApi(storage, plans),
     usage: usageApi(storage),
     withTenantKey: (client, context) => {
@@ -142,6 +143,7 @@ function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
     policy: options.policy,
     guard: storageBudgetGuard({ storage, clock }),
     secrets,
+    credits: options.creditRates,
     prices: priceTable({ hostPrices: options.prices ?? [] }),
     providers: options.settings,
     allowedOrigins: options.allowedOrigins,

@@ -52,7 +52,7 @@ export function setLimit(rows: LedgerRows, { tenantId, limit, ...key }: NewLimit
   const { account, unit, window } = key
   if (!isAmount(limit)) throw invalid('limit', 'expected a bigint from 0 to 9e18')
   const known = lockPath(rows, [account]).find((c) => c.unit === unit && c.window === window)
-  if (known?.tenantId !== tenantId) throw invalid('account', 'this account has no such budget')
+  if (known?.tenantId !== tenantId) throw new TenantKeysError('TK_BUDGET_NOT_FOUND', { tenantId })
   if (limit < known.posted + known.held) {
     throw new TenantKeysError('TK_STORE_CONFLICT', { tenantId, field: 'limit' })
   }

@@ -248,7 +248,7 @@ export interface LedgerCommands {
   /**
    * Changes the limits of budgets that are there, all of them or none, and nothing else of them but
    * that they are `explicit` from now on.
-   * @throws TK_INPUT_INVALID when a tenant has no such budget; TK_STORE_CONFLICT when a limit would
+   * @throws TK_BUDGET_NOT_FOUND when a tenant has no such budget; TK_STORE_CONFLICT when a limit would
    *   be below what is posted and held.
    */
   setLimits(limits: readonly NewLimit[], also: Also): Promise<readonly Counter[]>
