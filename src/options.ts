@@ -4,8 +4,8 @@
  * @module
  */
 import * as z from 'zod'
-import { type Plan, type PlanDefinitions, readPlans } from './budgets/plans.ts'
 import { type CreditPrices, type CreditRates, readCreditPrices } from './budgets/credits.ts'
+import { type Plan, type PlanDefinitions, readPlans } from './budgets/plans.ts'
 import { isZone } from './budgets/windows.ts'
 import {
   type MonotonicClock,

@@ -6,10 +6,29 @@
 import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { actorSchema, idSchema, parse } from '../kernel/validate.ts'
-import type { AccountRef, LineState, Unit, Window } from '../storage/ledger-records.ts'
+import type { AccountRef, Unit, Window } from '../storage/ledger-records.ts'
 import type { BudgetKey, Storage } from '../storage/storage.ts'
 import { formatAmount, type Limit, parseLimit } from './amounts.ts'
-import { isZone, WINDOWS } from './windows.ts'
+import {
+  accountId,
+  accountSchema,
+  ascending,
+  budgetKey,
+  budgetStatus,
+  percentsSchema,
+  windowSchema,
+} from './budget-input.ts'
+import { type CheckInput, type CheckResult, checkBudgets } from './check.ts'
+import {
+  type AdjustInput,
+  type AdjustResult,
+  adjustBudget,
+  type CreditInput,
+  type CreditResult,
+  creditBudget,
+} from './credit.ts'
+import { MIN_HOLD_AGE_MS } from './prune.ts'
+import { isZone } from './windows.ts'
 
 /** Whose budget: a tenant's (which binds all below it), or one of its keys'. */
 export interface BudgetAccount {
@@ -67,18 +86,24 @@ export interface BudgetsApi {
   list(query: { tenantId: string }): Promise<readonly BudgetStatus[]>
   /** @returns false when there was none. */
   remove(ref: BudgetRef): Promise<boolean>
+  /** Prepaid: raises the account's lifetime budget, or creates it; once per `idempotencyKey`.
+   * @throws TenantKeysError TK_INPUT_INVALID, TK_TENANT_NOT_FOUND, TK_KEY_NOT_FOUND,
+   *   TK_BUDGET_ENTRY_MISMATCH */
+  credit(input: CreditInput): Promise<CreditResult>
+  /** Corrects what is used, never below zero; once per `idempotencyKey`.
+   * @throws TenantKeysError as credit, and TK_BUDGET_NOT_FOUND */
+  adjust(input: AdjustInput): Promise<AdjustResult>
+  /** Compares counters, holds and usage rows, names each drift, and mends them with `repair: true`.
+   * Reads every usage row of the tenants checked: a task for a quiet hour.
+   * @throws TenantKeysError TK_INPUT_INVALID, TK_TENANT_NOT_FOUND */
+  check(input?: CheckInput): Promise<CheckResult>
+  /** Forgets holds that are finished for `olderThanMs` (at least and by default 48 h) and whose
+   * events were exported; at most `limit`, 1 to 10,000, default 1,000. Usage rows stay.
+   * @returns how many. @throws TenantKeysError TK_INPUT_INVALID */
+  prune(input?: { olderThanMs?: number; limit?: number }): Promise<number>
 }
 
-const accountSchema = z.strictObject({
-  tenantId: idSchema,
-  keyId: z
-    .string()
-    .regex(/^[0-9A-Za-z]{16}$/, 'expected 16 letters and digits')
-    .optional(),
-})
-const windowSchema = z.enum(WINDOWS as [Window, ...Window[]])
 const unitSchema = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'use 1 to 32 of a-z, 0-9 and _')
-const percentsSchema = z.array(z.int().min(1).max(1000)).max(16)
 const setSchema = z.strictObject({
   account: accountSchema,
   window: windowSchema,
@@ -97,9 +122,17 @@ const refFields = {
 const getSchema = z.strictObject(refFields)
 const removeSchema = z.strictObject({ ...refFields, actor: actorSchema })
 const listSchema = z.strictObject({ tenantId: idSchema })
+const pruneSchema = z.strictObject({
+  olderThanMs: z.int().min(MIN_HOLD_AGE_MS).default(MIN_HOLD_AGE_MS),
+  limit: z.int().min(1).max(10_000).default(1000),
+})
 
 export function budgetsApi(storage: Storage, defaults: { readonly zone: string }): BudgetsApi {
-  const find = async (account: BudgetAccount, window: Window, unit: Unit): Promise<BudgetStatus | null> => {
+  const find = async (
+    account: BudgetAccount,
+    window: Window,
+    unit: Unit,
+  ): Promise<BudgetStatus | null> => {
     const id = accountId(account)
     const lines = await storage.ledger.budgets(account.tenantId)
     const line = lines.find((l) => l.accountId === id && l.window === window && l.unit === unit)
@@ -107,10 +140,15 @@ export function budgetsApi(storage: Storage, defaults: { readonly zone: string }
   }
   return {
     set: async (input) => {
-      const { account, window, zone = defaults.zone, counts, alerts, actor, ...asked } = parse(
-        setSchema,
-        input,
-      )
+      const {
+        account,
+        window,
+        zone = defaults.zone,
+        counts,
+        alerts,
+        actor,
+        ...asked
+      } = parse(setSchema, input)
       const { unit, amount: limit } = parseLimit(asked.limit, 'limit')
       if (!isZone(zone)) throw invalid('zone', 'not a known time zone')
       const key = await budgetKey(storage, account, { window, unit })
@@ -141,37 +179,25 @@ export function budgetsApi(storage: Storage, defaults: { readonly zone: string }
       const key = await budgetKey(storage, account, { window, unit })
       const detail = { window, unit }
       const audit = [
-        { tenantId: account.tenantId, actor, action: 'budget.remove', target: key.account.id, detail },
+        {
+          tenantId: account.tenantId,
+          actor,
+          action: 'budget.remove',
+          target: key.account.id,
+          detail,
+        },
       ]
       return storage.ledger.removeBudget(key, { audit })
     },
+    credit: (input) => creditBudget(storage, defaults.zone, input),
+    adjust: (input) => adjustBudget(storage, defaults.zone, input),
+    check: (input = {}) => checkBudgets(storage, input),
+    prune: async (input = {}) => storage.ledger.prune(parse(pruneSchema, input)),
   }
 }
-
-const ascending = (percents: readonly number[]): number[] =>
-  [...new Set(percents)].sort((a, b) => a - b)
-
-const accountId = ({ tenantId, keyId }: BudgetAccount): string =>
-  keyId === undefined ? `tenant:${tenantId}` : `key:${keyId}`
 
 const invalid = (field: string, reason: string): TenantKeysError =>
   new TenantKeysError('TK_INPUT_INVALID', { field, reason })
-
-/** Finds the account's place in the tree. @throws TenantKeysError TK_TENANT_NOT_FOUND, TK_KEY_NOT_FOUND */
-export async function budgetKey(
-  storage: Storage,
-  owner: BudgetAccount,
-  what: Pick<BudgetKey, 'unit' | 'window'>,
-): Promise<BudgetKey> {
-  const { tenantId, keyId } = owner
-  const tenant = await storage.tenants.get(tenantId)
-  if (!tenant) throw new TenantKeysError('TK_TENANT_NOT_FOUND', { tenantId })
-  if (keyId !== undefined && !(await storage.keys.get({ tenantId, keyId }))) {
-    throw new TenantKeysError('TK_KEY_NOT_FOUND', { tenantId, keyId })
-  }
-  const depth = keyId === undefined ? tenant.path.length - 1 : tenant.path.length
-  return { tenantId, account: { id: accountId(owner), depth }, ...what }
-}
 
 /** A pool belongs to the tenant itself or to one above it, so that its ancestors lie on every path
  * that overflows into it. */
@@ -183,21 +209,4 @@ async function poolRef(storage: Storage, key: BudgetKey, pool: BudgetAccount): P
   }
   if (account.id === key.account.id) throw invalid('overflowTo', 'a budget cannot be its own pool')
   return account
-}
-
-export function budgetStatus(tenantId: string, line: LineState): BudgetStatus {
-  const { unit, window, limit, posted, held, resetsAtMs } = line
-  const keyId = line.accountId.startsWith('key:') ? line.accountId.slice(4) : null
-  return {
-    account: { tenantId, keyId },
-    window,
-    unit,
-    limit: formatAmount(unit, limit),
-    used: formatAmount(unit, posted),
-    held: formatAmount(unit, held),
-    limitAmount: limit,
-    usedAmount: posted,
-    heldAmount: held,
-    resetsAtMs,
-  }
 }

@@ -54,11 +54,16 @@ const FIXED: ReadonlySet<Window> = new Set<Window>(['minute', 'hour', 'day', 'we
 
 const isFixed = (window: Window): window is FixedWindow => FIXED.has(window)
 
-function findPeriod(window: FixedWindow, zone: string, nowMs: number): { startMs: number; endMs: number } {
+function findPeriod(
+  window: FixedWindow,
+  zone: string,
+  nowMs: number,
+): { startMs: number; endMs: number } {
   if (window === 'minute' || window === 'hour') {
     const length = window === 'minute' ? MINUTE_MS : HOUR_MS
     // Wall clocks differ from UTC by whole minutes; only zones of half and quarter hours shift hours.
-    const ahead = window === 'hour' ? offsetMs(zone, Math.floor(nowMs / MINUTE_MS) * MINUTE_MS) % HOUR_MS : 0
+    const ahead =
+      window === 'hour' ? offsetMs(zone, Math.floor(nowMs / MINUTE_MS) * MINUTE_MS) % HOUR_MS : 0
     const startMs = Math.floor((nowMs + ahead) / length) * length - ahead
     return { startMs, endMs: startMs + length }
   }

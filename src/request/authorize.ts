@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { creditsOf } from '../budgets/credits.ts'
 import { utf8Length } from '../kernel/encoding.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidv7 } from '../kernel/ids.ts'
@@ -60,6 +61,7 @@ export async function authorize(
       usd: maxCostNanoUsd(reading.bound, price),
       tokens: BigInt(reading.bound.input + reading.bound.output),
       requests: 1n,
+      ...creditsOf(parts.credits, reading.bound),
       calls: 1n,
       bytes: BigInt(utf8Length(reading.body)),
     },

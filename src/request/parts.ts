@@ -4,7 +4,8 @@
  * @module
  */
 import type { BudgetGuard } from '../budgets/budget-guard.ts'
-import type { MonotonicClock } from '../kernel/clock.ts'
+import type { CreditRates } from '../budgets/credits.ts'
+import type { MonotonicClock, Timers, WallClock } from '../kernel/clock.ts'
 import type { Reporter } from '../kernel/events.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { KeyInfo, KeyIssuer } from '../keys/key-issuer.ts'
@@ -14,6 +15,7 @@ import type { SecretInfo, SecretStore } from '../secrets/secret-store.ts'
 import type { AccountRef, Amounts } from '../storage/ledger-records.ts'
 import type { CredentialSource, TenantRecord } from '../storage/records.ts'
 import type { PriceRow, PriceTable } from '../usage/price.ts'
+import type { HoldMode } from './hold-amounts.ts'
 import type { Receipt, ReceiptBook } from './receipt.ts'
 
 /** The ports and settings that every call shares. */
@@ -23,15 +25,21 @@ export interface CorridorParts {
   readonly guard: BudgetGuard
   readonly secrets: SecretStore
   readonly prices: PriceTable
+  /** What calls cost in credits; `null`: credits are not counted. */
+  readonly credits: CreditRates | null
   readonly providers: ReadonlyMap<string, ProviderSetting>
   /** Origins, besides the built-in ones, that a tenant's credential may be sent to. */
   readonly allowedOrigins: ReadonlySet<string>
   readonly reporter: Reporter
   readonly receipts: ReceiptBook
-  readonly clock: MonotonicClock
+  readonly clock: MonotonicClock & WallClock
+  readonly timers: Timers
   readonly fetch: typeof fetch
-  /** Life of a hold in ms: longer than the longest call. */
+  /** Life of a hold in ms, unless it is extended. */
   readonly holdTtlMs: number
+  /** For contexts that name none. */
+  readonly waitMs: number
+  readonly hold: HoldMode
   /** How long the end of a response waits for its settle, in ms. */
   readonly settleWaitMs: number
   readonly settle: 'durable' | 'background'
@@ -58,6 +66,12 @@ export interface CallContext {
   readonly provider?: string | undefined
   /** Which of the tenant's credentials for this provider; default `default`. */
   readonly credential?: string | undefined
+  /** How long a call waits, in ms, while its budget is only held by others; 0 to 600,000; default the
+   * option `waitMs`. */
+  readonly waitMs?: number | undefined
+  /** What a call holds: `bound`, the most it can cost; `grow`, as much as its stream comes to. Default
+   * the option `hold`. */
+  readonly hold?: HoldMode | undefined
   /** Called once per attempt that reached the provider, after it was settled or voided. */
   readonly onReceipt?: ((receipt: Receipt) => void) | undefined
 }
@@ -106,8 +120,12 @@ export interface CallPlan extends Caller {
   readonly price: PriceRow
   /** UUIDv7: id of the attempt, of its hold and of its usage row. */
   readonly attemptId: string
-  /** Upper bound of the cost. */
+  /** What it holds at first: the upper bound of the cost, or less where the hold grows. */
   readonly amounts: Amounts
+  /** Tokens of output that these are for. */
+  readonly firstOutput: number
+  /** How long it may wait for them, in ms. */
+  readonly waitMs: number
   /** Leaf first: key, tenant, its parents, root. */
   readonly accounts: readonly AccountRef[]
   readonly context: CallContext

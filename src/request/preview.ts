@@ -5,6 +5,7 @@
  * @module
  */
 import * as z from 'zod'
+import { creditsOf } from '../budgets/credits.ts'
 import { parseUsd } from '../budgets/money.ts'
 import { type ErrorCode, type ErrorDetails, TenantKeysError } from '../kernel/errors.ts'
 import { Secret } from '../kernel/secret.ts'
@@ -91,7 +92,14 @@ async function decide(
   )
   const credential = await chooseCredential(parts, ask, caller.tenant, setting)
   const { tenant, key } = caller
-  const amounts = { usd: usd > 0n ? usd : 1n, tokens: 1n, requests: 1n, calls: 1n }
+  const amounts = {
+    usd: usd > 0n ? usd : 1n,
+    tokens: 1n,
+    requests: 1n,
+    calls: 1n,
+    // The least that a call asks for.
+    ...creditsOf(parts.credits, { input: 1, output: 0 }),
+  }
   const result = await parts.guard.preview({
     tenantId: tenant.id,
     accounts: accountPath(caller),

@@ -9,6 +9,7 @@
  * @module
  */
 import pRetry, { AbortError } from 'p-retry'
+import { creditsOf } from '../budgets/credits.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
 import { costNanoUsd } from '../usage/cost.ts'
@@ -63,6 +64,7 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
       usd: cost,
       tokens: BigInt(end.tokens.input + end.tokens.output),
       requests: 1n,
+      ...creditsOf(parts.credits, end.tokens),
     },
     usage: {
       ...callIds(plan),
