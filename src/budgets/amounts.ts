@@ -18,7 +18,8 @@ export interface UnitAmount {
   readonly amount: bigint
 }
 
-const UNIT = /^[a-z][a-z0-9_]{0,31}$/
+/** Units are fields of plain objects, where `constructor` is always there (T-I7). */
+const UNIT = /^(?!constructor$)[a-z][a-z0-9_]{0,31}$/
 
 /** @throws TenantKeysError TK_INPUT_INVALID naming the field */
 export function parseLimit(limit: unknown, field: string): UnitAmount {

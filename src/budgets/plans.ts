@@ -12,7 +12,8 @@ import type { Window } from '../storage/ledger-records.ts'
 import type { CredentialSource, PlanRef } from '../storage/records.ts'
 import type { PlanBudget, PlanChange } from '../storage/storage.ts'
 import { type Limit, parseLimit } from './amounts.ts'
-import { isZone, WINDOWS } from './windows.ts'
+import { ascending, percentsSchema, windowSchema } from './budget-input.ts'
+import { isZone } from './windows.ts'
 
 /** A budget that every tenant on the plan gets on its own account; the fields of `tk.budgets.set`. */
 export interface PlanBudgetDefinition {
@@ -49,11 +50,11 @@ const planSchema = z.strictObject({
   budgets: z
     .array(
       z.strictObject({
-        window: z.enum(WINDOWS as [Window, ...Window[]]),
+        window: windowSchema,
         limit: z.unknown(),
         zone: z.string().refine(isZone, 'not a known time zone').optional(),
         counts: z.enum(['all', 'platform']).default('all'),
-        alerts: z.array(z.int().min(1).max(1000)).max(16).default([]),
+        alerts: percentsSchema.default([]),
       }),
     )
     .max(64),
@@ -100,9 +101,8 @@ function readPlan(
   const read = parse(planSchema, given, field, 'TK_CONFIG_INVALID')
   const budgets = read.budgets.map((budget, i): PlanBudget => {
     const { unit, amount: limit } = readLimit(budget.limit, `${field}.budgets[${i}].limit`)
-    const alerts = [...new Set(budget.alerts)].sort((a, b) => a - b)
-    const { window, counts } = budget
-    return { unit, window, zone: budget.zone ?? zone, limit, counts, alerts }
+    const { window, counts, alerts } = budget
+    return { unit, window, zone: budget.zone ?? zone, limit, counts, alerts: ascending(alerts) }
   })
   for (const [i, { unit, window }] of budgets.entries()) {
     const first = budgets.findIndex((other) => other.unit === unit && other.window === window)

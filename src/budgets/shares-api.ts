@@ -10,11 +10,10 @@ import type { NewAudit } from '../storage/also.ts'
 import type { LineState, Unit, Window } from '../storage/ledger-records.ts'
 import type { BudgetKey, NewLimit, Storage } from '../storage/storage.ts'
 import { formatAmount, type Limit, parseLimit } from './amounts.ts'
-import { budgetKey } from './budget-input.ts'
+import { accountSchema, budgetKey, windowSchema } from './budget-input.ts'
 import type { BudgetAccount } from './budgets-api.ts'
 import { positive } from './ledger-lines.ts'
 import { shares } from './shares.ts'
-import { WINDOWS } from './windows.ts'
 
 export interface RebalanceBudgets {
   /** The tenant whose limit is divided. */
@@ -67,7 +66,7 @@ export interface SharesApi {
 
 const rebalanceSchema = z.strictObject({
   parent: z.strictObject({ tenantId: idSchema }),
-  window: z.enum(WINDOWS as [Window, ...Window[]]),
+  window: windowSchema,
   unit: z
     .string()
     .regex(/^[a-z][a-z0-9_]{0,31}$/, 'use 1 to 32 of a-z, 0-9 and _')
@@ -75,13 +74,7 @@ const rebalanceSchema = z.strictObject({
   members: z
     .array(
       z.strictObject({
-        account: z.strictObject({
-          tenantId: idSchema,
-          keyId: z
-            .string()
-            .regex(/^[0-9A-Za-z]{16}$/, 'expected 16 letters and digits')
-            .optional(),
-        }),
+        account: accountSchema,
         guaranteed: z.unknown(),
         observedValue: z.union([z.int().min(0), z.bigint().min(0n)]),
       }),
