@@ -11,12 +11,14 @@ import { periodOf } from './windows.ts'
  * single step over several of them reports each (S0.10, S0.28, S3.28). */
 export function alerted(rows: LedgerRows, counter: Counter): Counter {
   const { alerts, alertedPercent, limit, posted } = counter
+  if (posted <= 0n) return counter
   const reached = alerts.filter((p) => p > alertedPercent && posted * 100n >= limit * BigInt(p))
   if (reached.length === 0) return counter
   for (const percent of reached) {
-    const { accountId, unit, window, periodStartMs, tenantId } = counter
+    const { accountId, unit, window, periodStartMs, createdAtMs, tenantId } = counter
     rows.addEvent({
-      id: `alert.${accountId}.${unit}.${window}.${periodStartMs}.${percent}`,
+      // A budget that was set anew, or that was recharged, reports anew (S0.28).
+      id: `alert.${accountId}.${unit}.${window}.${periodStartMs}.${createdAtMs}.${limit}.${percent}`,
       kind: 'budget.threshold',
       tenantId,
       payload: {

@@ -7,6 +7,7 @@
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { Counter, LineState } from '../storage/ledger-records.ts'
 import type { BudgetKey, NewBudget, NewLimit } from '../storage/storage.ts'
+import { alerted } from './alerts.ts'
 import { type LedgerRows, lineState, lockPath } from './ledger-lines.ts'
 import { isAmount } from './money.ts'
 import { NO_BUCKETS } from './rate.ts'
@@ -21,7 +22,7 @@ export function setBudget(rows: LedgerRows, budget: NewBudget): Counter {
   // Another zone would move the edges of a period that is already being charged.
   if (known && known.zone !== zone) throw invalid('zone', 'the zone of a budget cannot change')
   const counter: Counter = known
-    ? { ...known, depth: account.depth, limit, counts, overflow, alerts, source }
+    ? alerted(rows, { ...known, depth: account.depth, limit, counts, overflow, alerts, source })
     : {
         accountId: account.id,
         depth: account.depth,
@@ -56,7 +57,7 @@ export function setLimit(rows: LedgerRows, { tenantId, limit, ...key }: NewLimit
   if (limit < known.posted + known.held) {
     throw new TenantKeysError('TK_STORE_CONFLICT', { tenantId, field: 'limit' })
   }
-  const counter: Counter = { ...known, limit, source: 'explicit' }
+  const counter = alerted(rows, { ...known, limit, source: 'explicit' })
   rows.putCounter(counter)
   return counter
 }

@@ -4,7 +4,6 @@
  * @module
  */
 import type {
-  AccountRef,
   Amounts,
   BudgetDenial,
   Counter,
@@ -20,6 +19,7 @@ import {
   positive,
   refusalOf,
   roomOf,
+  sameCounter,
 } from './ledger-lines.ts'
 import { fitsAtMs, subBucketMs } from './rate.ts'
 
@@ -33,6 +33,13 @@ export interface Decision {
   readonly counters: readonly Counter[]
   readonly overflows: readonly Overflow[]
   readonly refusal: Refusal | null
+  /** True when holds alone stand in the way of the call, or of a line that a pool took over. */
+  readonly contended: boolean
+}
+
+interface Refusing {
+  readonly line: Counter
+  readonly code: RefusalCode
 }
 
 /** What a caller can do about each is different, so the one that lasts longest is named. */
@@ -47,71 +54,106 @@ const LASTING: readonly RefusalCode[] = [
  * Decides on the counters of a path. A line that refuses and names a pool gives way to the pool's
  * lines of the same unit when all of those admit the whole amount: one hop, and everything else on
  * the path, its ancestors included, is charged once as before.
+ *
+ * @param counted - false for counters of a pool that do not count this call.
  */
-export function decide(rows: LedgerRows, path: readonly Counter[], asked: Amounts): Decision {
+export function decide(
+  rows: LedgerRows,
+  path: readonly Counter[],
+  asked: Amounts,
+  counted: (counter: Counter) => boolean = () => true,
+): Decision {
   const counters: Counter[] = []
   const overflows: Overflow[] = []
-  const refusing: Counter[] = []
-  for (const counter of path) {
-    if (refusalOf(counter, amountOf(asked, counter.unit)) === null) counters.push(counter)
-    else {
-      const pool = poolOf(rows, counter, path, asked)
-      if (pool === null) refusing.push(counter)
-      else {
-        overflows.push({ from: lineOf(counter), to: counter.overflow!.id })
-        counters.push(...pool.filter((p) => !counters.some((c) => sameLine(c, p))))
-      }
-    }
-  }
-  return { counters, overflows, refusal: explain(rows, path, refusing, asked) }
-}
-
-/** The pool's lines of this unit, when there are any and all of them admit. */
-function poolOf(
-  rows: LedgerRows,
-  counter: Counter,
-  path: readonly Counter[],
-  asked: Amounts,
-): readonly Counter[] | null {
-  const { overflow, unit } = counter
-  if (overflow === null || path.some((c) => c.accountId === overflow.id)) return null
-  const lines = lockPath(rows, [overflow as AccountRef]).filter((c) => c.unit === unit)
-  const amount = amountOf(asked, unit)
-  return lines.length > 0 && lines.every((c) => refusalOf(c, amount) === null) ? lines : null
-}
-
-const sameLine = (a: Counter, b: Counter): boolean =>
-  a.accountId === b.accountId && a.unit === b.unit && a.window === b.window
-
-function explain(
-  rows: LedgerRows,
-  path: readonly Counter[],
-  refusing: readonly Counter[],
-  asked: Amounts,
-): Refusal | null {
-  for (const code of LASTING) {
-    const line = refusing.find((c) => refusalOf(c, amountOf(asked, c.unit)) === code)
-    if (!line) continue
+  const refusing: Refusing[] = []
+  const poolOf = (counter: Counter): readonly Counter[] => poolLines(rows, counter, path, counted)
+  let contended = false
+  for (const line of path) {
     const amount = amountOf(asked, line.unit)
-    const rooms = path.filter((c) => c.unit === line.unit).map(roomOf)
-    const smallest = rooms.reduce((a, b) => (b < a ? b : a))
-    return {
-      code,
-      denial: {
-        ...lineState(line),
-        asked: amount,
-        wouldFit: positive(smallest),
-        heldUntilMs: line.held > 0n ? line.heldUntilMs : null,
-        fitsAtMs: slidingFit(rows, line, amount),
-      },
+    const code = refusalOf(line, amount)
+    if (code === null) {
+      counters.push(line)
+      continue
+    }
+    const pool = poolOf(line)
+    const refused = pool.length === 0 ? null : longest(refusingOf(pool, amount))
+    if (pool.length > 0 && refused === null) {
+      contended ||= code === 'TK_BUDGET_CONTENDED'
+      overflows.push({ from: lineOf(line), to: line.overflow!.id })
+      counters.push(...pool.filter((p) => !counters.some((c) => sameCounter(c, lineOf(p)))))
+    } else {
+      // Either of the two would do, so the one that passes sooner is what stands in the way.
+      const own = { line, code }
+      refusing.push(refused && rank(refused) > rank(own) ? refused : own)
     }
   }
-  return null
+  const named = longest(refusing)
+  if (named === null) return { counters, overflows, refusal: null, contended }
+  const { code, line } = named
+  const amount = amountOf(asked, line.unit)
+  const rooms = path.filter((c) => c.unit === line.unit).map((c) => widest(c, poolOf(c)))
+  const denial: BudgetDenial = {
+    ...lineState(line),
+    asked: amount,
+    wouldFit: positive(smallest(rooms)),
+    heldUntilMs: line.held > 0n ? line.heldUntilMs : null,
+    fitsAtMs: code === 'TK_RATE_LIMITED' ? slidingFit(rows, refusing, asked) : null,
+  }
+  const refusal = { code, denial }
+  return { counters, overflows, refusal, contended: code === 'TK_BUDGET_CONTENDED' }
 }
 
-function slidingFit(rows: LedgerRows, line: Counter, amount: bigint): number | null {
-  const lengthMs = subBucketMs(line.window)
-  if (lengthMs === null) return null
-  const atMs = fitsAtMs(line.buckets, lengthMs, { amount, limit: line.limit })
-  return atMs === null ? null : Math.max(atMs, rows.nowMs)
+/** The pool's lines of this unit; none when there is no pool, when it already lies on the path, or
+ * when it belongs to a tenant that does not lie above (ST-3). */
+function poolLines(
+  rows: LedgerRows,
+  { overflow, unit, tenantId }: Counter,
+  path: readonly Counter[],
+  counted: (counter: Counter) => boolean,
+): readonly Counter[] {
+  if (overflow === null || path.some((c) => c.accountId === overflow.id)) return []
+  const lines = lockPath(rows, [overflow]).filter((c) => c.unit === unit && counted(c))
+  const isOwn = (c: Counter): boolean =>
+    c.tenantId === tenantId || rows.tenantPath(tenantId).includes(c.tenantId)
+  return lines.every(isOwn) ? lines : []
+}
+
+const refusingOf = (lines: readonly Counter[], amount: bigint): readonly Refusing[] =>
+  lines.flatMap((line) => {
+    const code = refusalOf(line, amount)
+    return code === null ? [] : [{ line, code }]
+  })
+
+const rank = ({ code }: Refusing): number => LASTING.indexOf(code)
+
+/** The refusal that lasts longest, the first of those that last as long; `null`: none refuses. */
+const longest = (refusing: readonly Refusing[]): Refusing | null =>
+  refusing.reduce<Refusing | null>((a, b) => (a === null || rank(b) < rank(a) ? b : a), null)
+
+const smallest = (rooms: readonly bigint[]): bigint => rooms.reduce((a, b) => (b < a ? b : a))
+
+/** What a line admits by itself or through its pool, whichever is more. */
+function widest(line: Counter, pool: readonly Counter[]): bigint {
+  const own = roomOf(line)
+  if (pool.length === 0) return own
+  const shared = smallest(pool.map(roomOf))
+  return shared > own ? shared : own
+}
+
+/** When the last of the sliding lines that refuse has let enough go; `null`: one of them never. */
+function slidingFit(
+  rows: LedgerRows,
+  refusing: readonly Refusing[],
+  asked: Amounts,
+): number | null {
+  let latestMs = rows.nowMs
+  for (const { line } of refusing) {
+    const lengthMs = subBucketMs(line.window)
+    if (lengthMs === null) continue
+    const ask = { amount: amountOf(asked, line.unit), limit: line.limit }
+    const atMs = fitsAtMs(line.buckets, lengthMs, ask)
+    if (atMs === null) return null
+    latestMs = Math.max(latestMs, atMs)
+  }
+  return latestMs
 }

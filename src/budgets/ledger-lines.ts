@@ -105,7 +105,7 @@ export const amountOf = (amounts: Amounts, unit: Unit): bigint => amounts[unit] 
 export function refusalOf(c: Counter, asked: bigint): RefusalCode | null {
   // What costs nothing is not stopped by money that is spent (free models, cached answers).
   if (asked === 0n) return null
-  if (c.window === 'call') return asked > c.limit ? 'TK_REQUEST_TOO_LARGE' : null
+  if (c.window === 'call') return asked > roomOf(c) ? 'TK_REQUEST_TOO_LARGE' : null
   if (subBucketMs(c.window) !== null) return asked > roomOf(c) ? 'TK_RATE_LIMITED' : null
   if (asked <= roomOf(c)) return null
   return c.posted + asked > c.limit ? 'TK_BUDGET_EXHAUSTED' : 'TK_BUDGET_CONTENDED'
@@ -113,7 +113,6 @@ export function refusalOf(c: Counter, asked: bigint): RefusalCode | null {
 
 /** What a line would still admit; negative after an overage or a lowered limit. */
 export function roomOf(c: Counter): bigint {
-  if (c.window === 'call') return c.limit
   return c.limit - c.posted - c.held - countOf(c.buckets)
 }
 
@@ -137,7 +136,7 @@ type Change = { readonly held: bigint; readonly posted: bigint; readonly untilMs
 
 /** Changes what a line of a hold holds and has posted: on its counter while its period runs, else in
  * its history. A budget that was removed meanwhile has neither; one that was removed and set again
- * started at zero and never held this. Both are left alone. */
+ * started at zero and never held this, nor do the periods since then. Both are left alone. */
 export function changeLine(
   rows: LedgerRows,
   hold: Hold,
@@ -145,7 +144,7 @@ export function changeLine(
   { held, posted, untilMs }: Change,
 ): void {
   const counter = rows.countersOf(line.accountId).find((c) => sameCounter(c, line))
-  if (counter && !knows(counter, hold)) return
+  if (counter && !knows(counter, hold) && reaches(counter, line)) return
   if (counter && isLine(counter, line)) {
     const changed = { ...withHeld(counter, held, untilMs), posted: counter.posted + posted }
     rows.putCounter(posted > 0n ? alerted(rows, changed) : changed)
@@ -161,6 +160,13 @@ export function canPost(rows: LedgerRows, line: HoldLine, amount: bigint): boole
   const counter = rows.countersOf(line.accountId).find((c) => isLine(c, line))
   const posted = (counter ?? rows.history(line))?.posted ?? 0n
   return posted + amount <= MAX_SUM
+}
+
+/** True when the counter was made before the line's period had ended, so that what is kept of this
+ * period is its own. */
+function reaches({ window, zone, createdAtMs }: Counter, line: HoldLine): boolean {
+  const { endMs } = periodOf(window, zone, line.periodStartMs)
+  return endMs === null || createdAtMs < endMs
 }
 
 /** False when the counter was made after the hold: its sums do not contain it. */

@@ -87,11 +87,12 @@ export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
     overflows,
     createdAtMs: rows.nowMs,
     expiresAtMs,
+    paidBy: payerOf(item),
     call: item.call,
   })
   for (const { from, to } of overflows) {
     rows.addEvent({
-      id: `${item.holdId}.overflow.${from.unit}.${from.window}`,
+      id: `${item.holdId}.overflow.${from.accountId}.${from.unit}.${from.window}`,
       kind: 'budget.overflow',
       tenantId: item.tenantId,
       payload: {
@@ -132,7 +133,8 @@ export function preview(
   }
 }
 
-/** Raises a live hold to absolute totals and moves its expiry. Never lowers it. */
+/** Raises a live hold to absolute totals and moves its expiry. Never lowers it, and never moves it: a
+ * line that has no room for more refuses, whether it names a pool or not. */
 export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
   if (!isTtl(item.ttlMs) || !isSequence(item.sequence) || !areAmounts(item.amounts)) return INVALID
   const hold = rows.hold(item.holdId)
@@ -147,12 +149,19 @@ export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
   if (item.sequence <= hold.extendSequence || more === null) {
     return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null }
   }
-  const current = (): Counter[] =>
-    linesOf(rows, hold).filter((c) => hold.lines.some((l) => isLine(c, l) && knows(c, hold)))
-  const { refusal } = sweptDecision(rows, current, more)
+  const current = (): Counter[] => linesOf(rows, hold).filter((c) => charges(hold, c))
+  // A limit of single calls knows what this one has been given already.
+  const asked = (c: Counter): Counter => {
+    const posted = c.window === 'call' ? amountOf(hold.amounts, c.unit) : c.posted
+    return { ...c, posted, overflow: null }
+  }
+  const { refusal } = sweptDecision(rows, () => current().map(asked), more)
   if (refusal) return { ok: false, ...refusal }
 
   const expiresAtMs = Math.max(hold.expiresAtMs, rows.nowMs + item.ttlMs)
+  for (const c of current()) {
+    if (!holds(c)) rows.putCounter(taken(c, amountOf(more, c.unit), expiresAtMs))
+  }
   for (const line of hold.lines) {
     const held = amountOf(more, line.unit)
     changeLine(rows, hold, line, { held, posted: 0n, untilMs: expiresAtMs })
@@ -258,13 +267,16 @@ export function sweep(rows: LedgerRows, limit: number): number {
 function replayReserve(rows: LedgerRows, hold: Hold, item: ReserveItem): ReserveResult {
   const matches =
     hold.tenantId === item.tenantId &&
+    hold.paidBy === payerOf(item) &&
     sameAmounts(hold.asked, item.amounts) &&
     hold.accounts.length === item.accounts.length &&
     hold.accounts.every(
       (a, i) => a.id === item.accounts[i]!.id && a.depth === item.accounts[i]!.depth,
     )
   if (!matches) return { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null }
-  const lines = linesOf(rows, hold).filter((c) => hold.lines.some((l) => sameCounter(c, l)))
+  const lines = linesOf(rows, hold).filter((c) =>
+    holds(c) ? hold.lines.some((l) => sameCounter(c, l)) : charges(hold, c),
+  )
   return {
     ok: true,
     holdId: hold.id,
@@ -277,19 +289,31 @@ function replayReserve(rows: LedgerRows, hold: Hold, item: ReserveItem): Reserve
 
 function decideOn(
   rows: LedgerRows,
-  { accounts, amounts, paidBy }: Pick<ReserveItem, 'accounts' | 'amounts' | 'paidBy'>,
+  item: Pick<ReserveItem, 'accounts' | 'amounts' | 'paidBy'>,
 ): Decision {
-  const counted = (c: Counter): boolean => c.counts === 'all' || paidBy !== 'tenant'
-  return sweptDecision(rows, () => lockPath(rows, accounts).filter(counted), amounts)
+  const counted = (c: Counter): boolean => counts(c, payerOf(item))
+  const path = (): Counter[] => lockPath(rows, item.accounts).filter(counted)
+  return sweptDecision(rows, path, item.amounts, counted)
 }
 
-/** Where only holds stand in the way, those whose time is up give way first. */
-function sweptDecision(rows: LedgerRows, path: () => readonly Counter[], asked: Amounts): Decision {
-  const first = decide(rows, path(), asked)
-  if (first.refusal?.code !== 'TK_BUDGET_CONTENDED' || sweep(rows, SWEEP_ON_REFUSAL) === 0)
-    return first
-  return decide(rows, path(), asked)
+/** Where only holds stand in the way, those whose time is up give way first, also to a line that
+ * would else move to its pool. */
+function sweptDecision(
+  rows: LedgerRows,
+  path: () => readonly Counter[],
+  asked: Amounts,
+  counted?: (counter: Counter) => boolean,
+): Decision {
+  const first = decide(rows, path(), asked, counted)
+  if (!first.contended || sweep(rows, SWEEP_ON_REFUSAL) === 0) return first
+  return decide(rows, path(), asked, counted)
 }
+
+type Payer = 'tenant' | 'platform'
+
+const payerOf = (item: Pick<ReserveItem, 'paidBy'>): Payer => item.paidBy ?? 'platform'
+
+const counts = (c: Counter, payer: Payer): boolean => c.counts === 'all' || payer === 'platform'
 
 /** What admitting a call does to a counter: a sliding one counts it at once and for good, one for
  * single calls remembers nothing, all others hold it. */
@@ -300,7 +324,18 @@ function taken(counter: Counter, amount: bigint, untilMs: number): Counter {
   return withHeld(counter, amount, untilMs)
 }
 
+/** False for windows that keep no line of a hold: nothing is given back to them. */
 const holds = (c: Counter): boolean => c.window !== 'call' && subBucketMs(c.window) === null
+
+/** True when a counter takes what the hold asks for more: its lines whose period still runs, and the
+ * sliding and per-call limits of its path. */
+function charges(hold: Hold, c: Counter): boolean {
+  if (!knows(c, hold)) return false
+  if (holds(c)) return hold.lines.some((l) => isLine(c, l))
+  if (!counts(c, hold.paidBy) || hold.overflows.some((o) => sameCounter(c, o.from))) return false
+  const isPool = hold.overflows.some((o) => o.to === c.accountId && o.from.unit === c.unit)
+  return isPool || hold.accounts.some((a) => a.id === c.accountId)
+}
 
 /** The counters of a hold's path and of the pools it moved to, rolled to the present. */
 function linesOf(rows: LedgerRows, hold: Hold): Counter[] {

@@ -46,13 +46,12 @@ type PairRepair = Repair & { readonly kind: 'usage' | 'hold' }
 const isPosted = (hold: Hold): hold is Hold & { readonly state: 'posted' | 'late_posted' } =>
   hold.state === 'posted' || hold.state === 'late_posted'
 
-/** Only the money is known: tokens are zero, the quality is `unknown`, and the platform is taken to
- * have paid, so that no cost is hidden from it. */
+/** Only the money is known: tokens are zero, and the quality is `unknown`. */
 function restoreUsage(rows: EntryRows, { tenantId, holdId }: PairRepair): boolean {
   const hold = rows.hold(holdId)
   if (!hold || hold.tenantId !== tenantId || !isPosted(hold)) return false
   if (rows.usageRow(tenantId, holdId)) return false
-  const { lines, actual, amounts, createdAtMs, call, state } = hold
+  const { lines, actual, amounts, createdAtMs, call, state, paidBy } = hold
   const usage: UsageRecord = {
     ...call,
     id: holdId,
@@ -72,7 +71,7 @@ function restoreUsage(rows: EntryRows, { tenantId, holdId }: PairRepair): boolea
       outputAudio: null,
     },
     costNanoUsd: amountOf(actual, 'usd'),
-    paidBy: 'platform',
+    paidBy,
     secretId: null,
     secretVersion: null,
     lines,
@@ -93,7 +92,7 @@ function restoreHold(rows: EntryRows, { tenantId, holdId }: PairRepair): boolean
   if (!usage) return false
   const hold = rows.hold(holdId)
   if (hold && hold.tenantId !== tenantId) return false
-  const { state, amounts, lines, startedAtMs, settledAtMs } = usage
+  const { state, amounts, lines, paidBy, startedAtMs, settledAtMs } = usage
   if (hold) {
     if (hold.state === state && sameAmounts(hold.actual, amounts)) return false
     rows.putHold({ ...hold, state, actual: amounts })
@@ -111,6 +110,7 @@ function restoreHold(rows: EntryRows, { tenantId, holdId }: PairRepair): boolean
     actual: amounts,
     extendSequence: 0,
     overflows: [],
+    paidBy,
     createdAtMs: startedAtMs,
     expiresAtMs: settledAtMs,
     call: { callId, keyId, scope, provider, model, priceId },

@@ -59,15 +59,19 @@ function findPeriod(
   zone: string,
   nowMs: number,
 ): { startMs: number; endMs: number } {
-  if (window === 'minute' || window === 'hour') {
-    const length = window === 'minute' ? MINUTE_MS : HOUR_MS
-    // Wall clocks differ from UTC by whole minutes; only zones of half and quarter hours shift hours.
-    const ahead =
-      window === 'hour' ? offsetMs(zone, Math.floor(nowMs / MINUTE_MS) * MINUTE_MS) % HOUR_MS : 0
-    const startMs = Math.floor((nowMs + ahead) / length) * length - ahead
-    return { startMs, endMs: startMs + length }
+  if (window === 'minute') {
+    // Wall clocks differ from UTC by whole minutes.
+    const startMs = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS
+    return { startMs, endMs: startMs + MINUTE_MS }
   }
   const { year, month, day } = localDate(zone, nowMs)
+  if (window === 'hour') {
+    // Counted from the start of the day: hours of a day whose clocks move by half an hour (Lord Howe)
+    // still follow one another without gap or overlap; its last one is short.
+    const { startMs: dayMs, endMs } = span(zone, [year, month, day], [year, month, day + 1])
+    const startMs = dayMs + Math.floor((nowMs - dayMs) / HOUR_MS) * HOUR_MS
+    return { startMs, endMs: Math.min(startMs + HOUR_MS, endMs) }
+  }
   if (window === 'month') return span(zone, [year, month, 1], [year, month + 1, 1])
   if (window === 'day') return span(zone, [year, month, day], [year, month, day + 1])
   // ISO 8601: weeks begin on Monday.

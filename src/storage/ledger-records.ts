@@ -113,6 +113,8 @@ export interface Hold {
   readonly extendSequence: number
   /** Lines that a pool took over; they are not among `lines`, the pool's are. */
   readonly overflows: readonly Overflow[]
+  /** Whose credential pays, as asked: says which counters an extension is charged to. */
+  readonly paidBy: 'tenant' | 'platform'
   readonly createdAtMs: number
   readonly expiresAtMs: number
   /** What the event of an expiry must say about the call. Ids only. */

@@ -273,7 +273,7 @@ const MUTANTS: readonly (readonly [string, string, ConformanceOptions])[] = [
     'the smallest of a batch comes first',
     over((s) => {
       const reserve: Storage['ledger']['reserve'] = async (items) => {
-        const size = (n: number): bigint => BigInt(items[n]!.amounts.usd)
+        const size = (n: number): bigint => items[n]!.amounts.usd ?? 0n
         const order = items.map((_, n) => n)
         if (items.every((item) => typeof item.amounts.usd === 'bigint')) {
           order.sort((a, b) => (size(a) < size(b) ? -1 : 1))

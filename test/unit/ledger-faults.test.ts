@@ -80,13 +80,13 @@ describe.each(Object.keys(STORES))('%s', (name) => {
       model.held += amount
       let total = amount
       if (random(3) === 0) {
-        const amounts = usd(amount + BigInt(random(90)))
-        const raise = { holdId, tenantId, sequence: 1, amounts, ttlMs: TTL_MS }
+        const raised = amount + BigInt(random(90))
+        const raise = { holdId, tenantId, sequence: 1, amounts: usd(raised), ttlMs: TTL_MS }
         model.operations++
-        const raised = one(await insist(() => ledger.extend([raise]), dropped))
-        if (raised.ok) {
-          model.held += amounts.usd - total
-          total = amounts.usd
+        const extended = one(await insist(() => ledger.extend([raise]), dropped))
+        if (extended.ok) {
+          model.held += raised - total
+          total = raised
         }
       }
       const end = random(10)

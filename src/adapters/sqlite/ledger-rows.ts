@@ -266,9 +266,9 @@ const GET_HOLD = 'SELECT * FROM tk_holds WHERE id = ?'
 const DUE_HOLDS = `SELECT id FROM tk_holds
   WHERE state = 'held' AND expires_at_ms <= ? ORDER BY expires_at_ms, id LIMIT ?`
 const ADD_HOLD = `INSERT INTO tk_holds
-  (id, tenant_id, accounts, lines, overflows, asked, created_at_ms, call,
+  (id, tenant_id, accounts, lines, overflows, paid_by, asked, created_at_ms, call,
    state, held, actual, extend_sequence, expires_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const SET_HOLD = `UPDATE tk_holds
   SET state = ?, held = ?, actual = ?, extend_sequence = ?, expires_at_ms = ? WHERE id = ?`
 
@@ -291,6 +291,7 @@ export function holdOf(columns: SqliteRow): Hold {
     asked: row.amounts('asked'),
     actual: row.amounts('actual'),
     overflows: row.json('overflows', isOverflows),
+    paidBy: row.oneOf('paid_by', ['tenant', 'platform']),
     extendSequence: row.int('extend_sequence'),
     createdAtMs: row.int('created_at_ms'),
     expiresAtMs: row.int('expires_at_ms'),
@@ -317,6 +318,7 @@ function writeHold(client: SqliteClient, { row, stored }: Cached<Hold>): void {
     JSON.stringify(row.accounts),
     JSON.stringify(row.lines),
     JSON.stringify(row.overflows),
+    row.paidBy,
     amountsText(row.asked),
     row.createdAtMs,
     JSON.stringify(row.call, CALL_FIELDS),

@@ -119,6 +119,7 @@ const TABLES: readonly string[] = [
     asked TEXT NOT NULL,
     actual TEXT NOT NULL,
     overflows TEXT NOT NULL,
+    paid_by TEXT NOT NULL CHECK (paid_by IN ('tenant', 'platform')),
     extend_sequence INTEGER NOT NULL CHECK (extend_sequence >= 0),
     created_at_ms INTEGER NOT NULL,
     expires_at_ms INTEGER NOT NULL,

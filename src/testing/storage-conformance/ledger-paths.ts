@@ -124,6 +124,7 @@ export const pathCases: readonly ConformanceCase[] = [
           ...{ limit: 100n, posted: 30n, held: 30n, asked: 41n, wouldFit: 40n },
           resetsAtMs: Date.UTC(2026, 1, 1),
           heldUntilMs: clock.nowMs() + 2 * TTL_MS,
+          fitsAtMs: null,
         },
       })
       assert.equal(codeOf(await bench.reserve(40n)), 'ok')
@@ -184,7 +185,7 @@ export const pathCases: readonly ConformanceCase[] = [
       clock.advance(5)
       await bench.setLimit(40n)
       await bench.expect(50n, 20n)
-      const denied = await bench.reserve(0n)
+      const denied = await bench.reserve(1n)
       assert.equal(codeOf(denied), 'TK_BUDGET_EXHAUSTED')
       assert.equal(!denied.ok && denied.denial?.wouldFit, 0n)
       await bench.setLimit(71n)
@@ -205,6 +206,8 @@ export const pathCases: readonly ConformanceCase[] = [
         ...{ zone, limit: 9n, posted: 0n, held: 0n, heldUntilMs: 0, source: 'a' },
         periodStartMs: Date.UTC(2025, 11, 31, 23),
         createdAtMs: clock.nowMs(),
+        buckets: { newest: 0, counts: [] },
+        ...{ counts: 'all', overflow: null, alerts: [], alertedPercent: 0 },
       }
       assert.deepEqual(made, row)
       clock.advance(10)

@@ -64,12 +64,14 @@ export const usageCases: readonly ConformanceCase[] = [
         tenantId: 'acme',
         state: 'posted',
         lines: [{ ...line, periodStartMs: Date.UTC(2026, 0, 1) }],
+        amounts: { usd: 40n },
         overageNanoUsd: 0n,
         startedAtMs,
         settledAtMs: startedAtMs + 700,
       }
       assert.deepEqual(await storage.usage.get({ tenantId: 'acme', id: holdId }), row)
-      const payload = { ...row, costNanoUsd: '40', overageNanoUsd: '0' }
+      const amounts = { usd: '40' }
+      const payload = { ...row, amounts, costNanoUsd: '40', overageNanoUsd: '0' }
       const event = { id: holdId, kind: 'usage', tenantId: 'acme', payload }
       assert.deepEqual(await drain(storage), [event])
     },
