@@ -10,7 +10,9 @@ import { isZone } from './budgets/windows.ts'
 import {
   type MonotonicClock,
   systemMonotonicClock,
+  systemTimers,
   systemWallClock,
+  type Timers,
   type WallClock,
 } from './kernel/clock.ts'
 import { TenantKeysError } from './kernel/errors.ts'
@@ -21,6 +23,7 @@ import type { PepperOptions } from './keys/key-hash.ts'
 import { brandSchema } from './keys/keys-api.ts'
 import type { ScopePolicy } from './policy/scope-policy.ts'
 import { PROVIDERS } from './providers/catalogue.ts'
+import type { HoldMode } from './request/hold-amounts.ts'
 import type { ProviderSetting } from './request/parts.ts'
 import type { KeyWrapper } from './secrets/key-wrapper.ts'
 import type { Storage } from './storage/storage.ts'
@@ -61,8 +64,17 @@ export interface TenantKeysOptions {
   readonly defaultPlan?: string | undefined
   /** False leaves creating the tables to `tk.migrate()`; default true. */
   readonly migrate?: boolean | undefined
-  /** Life of a hold in ms, longer than the longest call; 1,000 to 86,400,000, default 660,000. */
+  /**
+   * Life of a hold in ms; 1,000 to 86,400,000, default 120,000. While its call is under way a hold is
+   * extended at a third of it, so this is not how long a call may take: it is how long the hold of a
+   * process that died stands in the way, and how long the store may be away before calls are ended.
+   */
   readonly holdTtlMs?: number | undefined
+  /** How long calls wait, in ms, while their budget is only held by others; 0 to 600,000, default 0. */
+  readonly waitMs?: number | undefined
+  /** `bound` (default): a call holds the most it can cost. `grow`: a stream begins with little and holds
+   * more as it is read; a refusal ends it. */
+  readonly hold?: HoldMode | undefined
   /** `durable` (default): the end of a response waits for its settle. `background`: it does not. */
   readonly settle?: 'durable' | 'background' | undefined
   /** How long it waits at most, in ms; 1 to 60,000, default 2,000. */
@@ -76,7 +88,7 @@ export interface TenantKeysOptions {
   /** The runtime's fetch, or one with a dispatcher of yours. */
   readonly fetch?: typeof globalThis.fetch | undefined
   /** For tests: the clocks of this process. The store has its own. */
-  readonly clock?: (MonotonicClock & WallClock) | undefined
+  readonly clock?: (MonotonicClock & WallClock & Partial<Timers>) | undefined
 }
 
 const object = (what: string) =>
@@ -114,7 +126,9 @@ const schema = z.strictObject({
   plans: z.unknown().optional(),
   defaultPlan: z.string().min(1).optional(),
   migrate: z.boolean().default(true),
-  holdTtlMs: z.int().min(1000).max(86_400_000).default(660_000),
+  holdTtlMs: z.int().min(1000).max(86_400_000).default(120_000),
+  waitMs: z.int().min(0).max(600_000).default(0),
+  hold: z.enum(['bound', 'grow']).default('bound'),
   settle: z.enum(['durable', 'background']).default('durable'),
   settleWaitMs: z.int().min(1).max(60_000).default(2000),
   maxStaleMs: z.int().min(1000).max(60_000).default(5000),
@@ -130,6 +144,8 @@ type Defaulted =
   | 'zone'
   | 'migrate'
   | 'holdTtlMs'
+  | 'waitMs'
+  | 'hold'
   | 'settle'
   | 'settleWaitMs'
   | 'maxStaleMs'
@@ -140,6 +156,7 @@ export type ReadOptions = Omit<TenantKeysOptions, Defaulted | 'plans' | 'default
   readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
 } & {
   readonly creditRates: CreditRates | null
+  readonly timers: Timers
   readonly settings: ReadonlyMap<string, ProviderSetting>
   readonly allowedOrigins: ReadonlySet<string>
   readonly plans: ReadonlyMap<string, Plan>
@@ -162,16 +179,24 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     defaultPlan: read.defaultPlan ?? null,
     migrate: read.migrate,
     holdTtlMs: read.holdTtlMs,
+    waitMs: read.waitMs,
+    hold: read.hold,
     settle: read.settle,
     settleWaitMs: read.settleWaitMs,
     maxStaleMs: read.maxStaleMs,
     clock: options.clock ?? { ...systemMonotonicClock, ...systemWallClock },
+    timers: timersOf(options.clock) ?? systemTimers,
     creditRates: readCreditPrices(read.credits),
     settings: providerSettings(options),
     allowedOrigins: new Set(
       read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),
     ),
   }
+}
+
+/** A clock that stands still must have its timers stand still too. */
+function timersOf({ after }: Partial<Timers> = {}): Timers | null {
+  return after ? { after } : null
 }
 
 function providerSettings(options: TenantKeysOptions): ReadonlyMap<string, ProviderSetting> {

@@ -132,7 +132,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
 }
 
 function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
-  const { storage, clock } = options
+  const { storage, clock, timers } = options
   return {
     issuer: localKeyIssuer({
       storage,
@@ -141,7 +141,7 @@ function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
       maxStaleMs: options.maxStaleMs,
     }),
     policy: options.policy,
-    guard: storageBudgetGuard({ storage, clock }),
+    guard: storageBudgetGuard({ storage, clock, timers }),
     secrets,
     credits: options.creditRates,
     prices: priceTable({ hostPrices: options.prices ?? [] }),
@@ -150,8 +150,11 @@ function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
     reporter: createReporter(options),
     receipts: createReceiptBook(),
     clock,
+    timers,
     fetch: options.fetch ?? globalThis.fetch,
     holdTtlMs: options.holdTtlMs,
+    waitMs: options.waitMs,
+    hold: options.hold,
     settleWaitMs: options.settleWaitMs,
     settle: options.settle,
     pending: new Set(),

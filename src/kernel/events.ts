@@ -35,6 +35,13 @@ export type RuntimeEvent =
       readonly holdId: string
     }
   | {
+      /** A call under way was ended, because its hold was lost or could not grow. */
+      readonly kind: 'call.stopped'
+      readonly code: ErrorCode
+      readonly tenantId: string
+      readonly holdId: string
+    }
+  | {
       readonly kind: 'budget.overage'
       readonly tenantId: string
       readonly holdId: string
@@ -64,6 +71,7 @@ const LOUD = new Set([
   'settle.delayed',
   'settle.failed',
   'call.outcome_unknown',
+  'call.stopped',
   'client.base_url_ignored',
 ])
 

@@ -36,10 +36,14 @@ const STANDARD_TIERS: readonly unknown[] = [undefined, null, 'auto', 'default']
 /** Models that search the web on every call, for a fee per call. */
 const SEARCHING = /-search-(preview|api)(-|$)/
 
+/** The o series and gpt-5 think in tokens that are charged as output and never shown. */
+const REASONING = /^(ft:)?(o\d|gpt-[5-9])/
+
 export const openaiChat: Operation = {
   method: 'POST',
   path: '/chat/completions',
   read: readChat,
+  hidesReasoning: (model) => REASONING.test(model),
   readJson: readUsage,
   openStream: openChatStream,
 }

@@ -34,6 +34,8 @@ export interface Operation {
    * @throws TenantKeysError TK_REQUEST_INVALID
    */
   read(body: string): RequestDraft
+  /** True when this model spends tokens that its stream does not show, such as hidden reasoning. */
+  hidesReasoning(model: string): boolean
   /** Usage of a whole JSON response; `null` when it reports none that can be trusted. */
   readJson(json: unknown): ResponseUsage | null
   /** A reader for one event stream. */

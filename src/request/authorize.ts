@@ -4,14 +4,12 @@
  *
  * @module
  */
-import { creditsOf } from '../budgets/credits.ts'
-import { utf8Length } from '../kernel/encoding.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { PolicyDecision } from '../policy/scope-policy.ts'
 import type { AccountRef } from '../storage/ledger-records.ts'
-import { maxCostNanoUsd } from '../usage/cost.ts'
 import { chooseCredential } from './choose-credential.ts'
+import { firstOutput, holdAmounts } from './hold-amounts.ts'
 import type {
   CallContext,
   Caller,
@@ -48,6 +46,7 @@ export async function authorize(
   const price = await parts.prices.find({ provider, model, atMs: Date.now() })
   if (!price) throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
   const reading = draft.bound(price)
+  const output = firstOutput(context.hold ?? parts.hold, target.operation, reading)
   return {
     ...caller,
     request,
@@ -57,14 +56,9 @@ export async function authorize(
     credential,
     price,
     attemptId: uuidv7(),
-    amounts: {
-      usd: maxCostNanoUsd(reading.bound, price),
-      tokens: BigInt(reading.bound.input + reading.bound.output),
-      requests: 1n,
-      ...creditsOf(parts.credits, reading.bound),
-      calls: 1n,
-      bytes: BigInt(utf8Length(reading.body)),
-    },
+    amounts: holdAmounts(reading, output, { price, credits: parts.credits }),
+    firstOutput: output,
+    waitMs: context.waitMs ?? parts.waitMs,
     accounts: accountPath(caller),
     context,
   }

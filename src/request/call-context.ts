@@ -20,6 +20,8 @@ const schema = z.strictObject({
     .refine((id) => PROVIDERS.has(id), 'this provider is not known')
     .optional(),
   credential: idSchema.optional(),
+  waitMs: z.int().min(0).max(600_000).optional(),
+  hold: z.enum(['bound', 'grow']).optional(),
   onReceipt: z
     .custom<NonNullable<CallContext['onReceipt']>>(
       (v) => typeof v === 'function',

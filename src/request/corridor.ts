@@ -14,11 +14,12 @@ import { TenantKeysError } from '../kernel/errors.ts'
 import { authenticate } from './authenticate.ts'
 import { authorize } from './authorize.ts'
 import { callProvider } from './call-provider.ts'
+import { liveHold } from './live-hold.ts'
 import type { CallContext, CallPlan, CorridorParts } from './parts.ts'
 import { matchTarget, readRequest } from './read-request.ts'
 import { reserve } from './reserve.ts'
 import { resolveCredential } from './resolve-credential.ts'
-import { createSettler } from './settle.ts'
+import { createSettler, type Settler } from './settle.ts'
 
 /**
  * A `fetch` that makes provider calls on behalf of one caller.
@@ -34,9 +35,35 @@ export function corridorFetch(parts: CorridorParts, context: CallContext): typeo
       authorize(parts, context, caller, target, request),
     )
     await denials(parts, caller.key, request.callId, () => reserve(parts, plan))
-    const settler = createSettler(parts, plan)
-    const headers = await resolveCredential(parts, plan, settler)
-    return callProvider(parts, plan, headers, settler)
+    const hold = liveHold(parts, plan)
+    const settler = createSettler(parts, plan, hold)
+    // The provider's answer ends with the hold, as it does with the caller's own signal.
+    const live = { ...plan, request: { ...request, signal: hold.signal } }
+    try {
+      if (plan.waitMs > 0) await stillAllowed(parts, context, settler)
+      const headers = await resolveCredential(parts, live, settler)
+      const response = await callProvider(parts, live, headers, settler)
+      if (request.signal) parts.receipts.note(request.signal, settler.receipt)
+      hold.answered()
+      return response
+    } catch (error) {
+      hold.stop()
+      throw error
+    }
+  }
+}
+
+/** A key that was revoked while its caller waited in line buys nothing any more. */
+async function stillAllowed(
+  parts: CorridorParts,
+  context: CallContext,
+  settler: Settler,
+): Promise<void> {
+  try {
+    await authenticate(parts, context)
+  } catch (error) {
+    await settler.void()
+    throw error
   }
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Observed, settleMeasured, settleUnread } from './observed.ts'
+import { abortReason, type Observed, settleMeasured, settleUnread } from './observed.ts'
 import { type BodyWatcher, watchedBody } from './watched-body.ts'
 
 /** Largest body whose usage is looked for when the caller reads it as a raw stream, in bytes. */
@@ -36,7 +36,7 @@ function watch(observed: Observed, response: Response, done: () => void): Respon
     } catch (error) {
       // Broken or unreadable after a 2xx: the call was made, so it is charged.
       await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken')
-      throw error
+      throw abortReason(signal) ?? error
     } finally {
       done()
     }
@@ -105,7 +105,10 @@ function rawWatcher(observed: Observed, done: () => void): BodyWatcher {
         : settleUnread(observed, 'unreadable', size))
       return null
     },
-    broken: () => settleUnread(observed, observed.signal?.aborted ? 'aborted' : 'broken', size),
+    broken: async () => {
+      await settleUnread(observed, observed.signal?.aborted ? 'aborted' : 'broken', size)
+      return abortReason(observed.signal)
+    },
     cancelled: () => settleUnread(observed, 'aborted', size),
   }
 }

@@ -10,7 +10,7 @@
  */
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { StreamReader } from '../providers/provider.ts'
-import { type Observed, settleEstimated, settleMeasured } from './observed.ts'
+import { abortReason, type Observed, settleEstimated, settleMeasured } from './observed.ts'
 import { type BodyWatcher, watchedBody } from './watched-body.ts'
 
 export function observeStream(observed: Observed): Response {
@@ -49,7 +49,7 @@ export function observeStream(observed: Observed): Response {
 }
 
 function streamWatcher(
-  { signal, reading }: Observed,
+  { signal, reading, settler }: Observed,
   reader: StreamReader,
   finish: (outcome: 'completed' | 'aborted' | 'broken') => Promise<void>,
 ): BodyWatcher {
@@ -67,8 +67,13 @@ function streamWatcher(
   })
   return {
     chunk: async (value) => {
+      // Not every fetch ends what it gave when its signal aborts.
+      if (signal?.aborted) throw signal.reason
       parser.feed(decoder.decode(value, { stream: true }))
       if (ended) await finish('completed')
+      else await settler.hold.delivered(reader.deliveredEstimate())
+      // Ended by us: what was delivered is settled before this piece, the last one, is handed on.
+      if (signal?.aborted) await finish('aborted')
       return rewriter ? rewriter.take() : value
     },
     end: async () => {
@@ -76,7 +81,10 @@ function streamWatcher(
       await finish(ended || reader.usage() ? 'completed' : 'broken')
       return rewriter?.take() ?? null
     },
-    broken: () => finish(signal?.aborted ? 'aborted' : 'broken'),
+    broken: async () => {
+      await finish(signal?.aborted ? 'aborted' : 'broken')
+      return abortReason(signal)
+    },
     cancelled: () => finish(ended ? 'completed' : 'aborted'),
   }
 }

@@ -4,17 +4,20 @@
  * @module
  */
 import { TenantKeysError } from '../kernel/errors.ts'
-import type { CallIds } from '../storage/ledger-records.ts'
+import type { CallIds, ExtendResult, ReserveResult } from '../storage/ledger-records.ts'
 import { explainDenial } from './explain-denial.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 
-/** @throws TenantKeysError TK_BUDGET_EXHAUSTED, TK_BUDGET_CONTENDED, TK_STORE_* */
+/**
+ * @throws TenantKeysError TK_BUDGET_EXHAUSTED, TK_BUDGET_CONTENDED, TK_RATE_LIMITED,
+ *   TK_REQUEST_TOO_LARGE, TK_STORE_*; the reason of the caller's signal when it aborts while waiting
+ */
 export async function reserve(
   parts: Pick<CorridorParts, 'guard' | 'holdTtlMs'>,
   plan: CallPlan,
 ): Promise<void> {
-  const { tenant, key, attemptId: holdId, accounts, amounts } = plan
-  const result = await parts.guard.reserve({
+  const { tenant, attemptId: holdId, accounts, amounts } = plan
+  const item = {
     holdId,
     tenantId: tenant.id,
     accounts,
@@ -22,13 +25,24 @@ export async function reserve(
     paidBy: plan.credential.source,
     ttlMs: parts.holdTtlMs,
     call: callIds(plan),
+  }
+  const waiting = { waitMs: plan.waitMs, signal: plan.request.signal }
+  const result = await parts.guard.reserve(item, waiting).catch((error: unknown) => {
+    const replyLost = TenantKeysError.isInstance(error) && error.outcome === 'unknown'
+    if (!replyLost) throw error
+    // The hold may stand. The same id again gets the same answer (T-B5).
+    return parts.guard.reserve(item, waiting)
   })
-  if (result.ok) return
+  if (!result.ok) throw refusal(plan, result)
+}
+
+/** What a caller is told when a hold is refused, or may not grow. */
+export function refusal(
+  { tenant, key }: CallPlan,
+  { code, denial }: (ReserveResult | ExtendResult) & { readonly ok: false },
+): TenantKeysError {
   const where = { tenantId: tenant.id, keyId: key.keyId }
-  throw new TenantKeysError(
-    result.code,
-    result.denial ? { ...where, ...explainDenial(result.denial) } : where,
-  )
+  return new TenantKeysError(code, denial ? { ...where, ...explainDenial(denial) } : where)
 }
 
 /** The ids that hold, usage row and events carry. */

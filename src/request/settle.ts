@@ -13,11 +13,13 @@ import { creditsOf } from '../budgets/credits.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
 import { costNanoUsd } from '../usage/cost.ts'
+import type { LiveHold } from './live-hold.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { type CallEnd, makeReceipt, NO_TOKENS, type Receipt } from './receipt.ts'
 import { callIds } from './reserve.ts'
 
 export interface Settler {
+  readonly hold: LiveHold
   /** Resolves when the attempt is settled or voided. Never rejects. */
   readonly receipt: Promise<Receipt>
   /** Posts; the first call wins, later ones wait for it. Never rejects. */
@@ -26,7 +28,7 @@ export interface Settler {
   void(httpStatus?: number): Promise<void>
 }
 
-export function createSettler(parts: CorridorParts, plan: CallPlan): Settler {
+export function createSettler(parts: CorridorParts, plan: CallPlan, hold: LiveHold): Settler {
   let announce: (receipt: Receipt) => void = () => {}
   const receipt = new Promise<Receipt>((resolve) => {
     announce = resolve
@@ -40,12 +42,15 @@ export function createSettler(parts: CorridorParts, plan: CallPlan): Settler {
   }
 
   return {
+    hold,
     receipt,
     settle: (end) => {
+      hold.stop()
       finished ??= conclude(parts, plan, post(parts, plan, end), publish)
       return finished
     },
     void: (httpStatus) => {
+      hold.stop()
       finished ??= conclude(parts, plan, release(parts, plan, httpStatus ?? null), publish)
       return finished
     },

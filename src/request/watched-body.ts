@@ -11,8 +11,8 @@ export interface BodyWatcher {
   chunk(value: Uint8Array): Promise<Uint8Array>
   /** The body ended. @returns bytes still to hand on. */
   end(): Promise<Uint8Array | null>
-  /** Reading failed. */
-  broken(): Promise<void>
+  /** Reading failed. @returns what the reader is told instead, if anything. */
+  broken(): Promise<unknown>
   /** The caller lost interest. */
   cancelled(): Promise<void>
 }
@@ -47,8 +47,7 @@ function wrap(
             if (done || (out && out.length > 0)) return
           }
         } catch (error) {
-          await watcher.broken()
-          controller.error(error)
+          controller.error((await watcher.broken()) ?? error)
         }
       },
       async cancel(reason) {

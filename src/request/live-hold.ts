@@ -1,0 +1,166 @@
+/**
+ * A hold while its call is under way: extended before it expires, raised where it grows with the
+ * stream, and the end of the call when that is refused. A call whose hold is gone must not go on, as
+ * others may be given what it spends.
+ *
+ * @module
+ */
+import { type ErrorDetails, TenantKeysError } from '../kernel/errors.ts'
+import type { Amounts, ExtendResult } from '../storage/ledger-records.ts'
+import { holdAmounts, OUTPUT_SLICE } from './hold-amounts.ts'
+import type { CallPlan, CorridorParts } from './parts.ts'
+import { refusal } from './reserve.ts'
+
+/** Looks come twelve in a TTL; after four of them, a third of it, the hold is extended. */
+const LOOKS_PER_TTL = 12
+const EXTEND_AFTER_LOOKS = 4
+/** With no extension by then, the call is ended while its hold still stands. */
+const GIVE_UP_AFTER_LOOKS = 11
+
+/** An answer of which nothing was read for so long is not read by anybody; 11 minutes. */
+const ABANDONED_AFTER_MS = 660_000
+
+/** A hold that grows does so when so much of it was delivered, in percent. */
+const GROW_AT_PERCENT = 90
+
+export interface LiveHold {
+  /** Aborts with the caller's own signal, and with a typed error when the hold is lost. */
+  readonly signal: AbortSignal
+  /** The provider has answered; from now on somebody must read. */
+  answered(): void
+  /** So many tokens of output came so far. Resolves when the hold covers them, or has ended the call. */
+  delivered(outputTokens: number): Promise<void>
+  /** The call is over, or nobody can tell any more: the hold is left as it is. */
+  stop(): void
+}
+
+export function liveHold(
+  parts: Pick<CorridorParts, 'guard' | 'credits' | 'holdTtlMs' | 'clock' | 'timers' | 'reporter'>,
+  plan: CallPlan,
+): LiveHold {
+  const { guard, credits, holdTtlMs: ttlMs, clock, timers } = parts
+  const { attemptId: holdId, tenant, reading, price } = plan
+  const own = new AbortController()
+  const lookMs = ttlMs / LOOKS_PER_TTL
+  let heldOutput = plan.firstOutput
+  let amounts = plan.amounts
+  let sequence = 0
+  let extending: Promise<unknown> = Promise.resolve()
+  let beating = false
+  let stopped = false
+  /** When the newest extension was asked for: the hold lives at least a TTL longer than that. */
+  let aliveMs = clock.elapsedMs()
+  let readMs: number | null = null
+
+  const stop = (): void => {
+    stopped = true
+    cancel()
+  }
+  const end = (error: TenantKeysError): void => {
+    if (stopped) return
+    stop()
+    parts.reporter.emit({ kind: 'call.stopped', code: error.code, tenantId: tenant.id, holdId })
+    own.abort(error)
+  }
+  const lost = (details: ErrorDetails): void =>
+    end(new TenantKeysError('TK_BUDGET_HOLD_LOST', { tenantId: tenant.id, holdId, ...details }))
+
+  /** One after the other, each with a number of its own: a lost reply leaves no doubt for the next. */
+  const extend = (to: Amounts): Promise<ExtendResult> => {
+    const askedMs = clock.elapsedMs()
+    const ask = async (): Promise<ExtendResult> => {
+      const item = { holdId, tenantId: tenant.id, sequence: ++sequence, amounts: to, ttlMs }
+      const result = await guard.extend(item).catch((error: unknown) => {
+        // It may have been raised, and is never lowered again.
+        if (TenantKeysError.isInstance(error) && error.outcome === 'unknown') amounts = to
+        throw error
+      })
+      if (result.ok) {
+        amounts = to
+        aliveMs = askedMs
+      }
+      return result
+    }
+    const result = extending.then(ask)
+    extending = result.catch(() => {})
+    return result
+  }
+
+  const beat = async (): Promise<void> => {
+    beating = true
+    try {
+      // The totals are read when it is this one's turn: a growth may be under way before it.
+      await extending
+      const result = await extend(amounts)
+      if (!result.ok) end(refusal(plan, result))
+    } catch {
+      // The store did not answer: the next look tries again, as long as the hold stands.
+    } finally {
+      beating = false
+    }
+  }
+
+  const look = (): void => {
+    cancel = timers.after(lookMs, look, { unref: true })
+    const nowMs = clock.elapsedMs()
+    // Timers may come a little early.
+    const looks = (nowMs - aliveMs) / lookMs + 0.5
+    if (readMs !== null && nowMs - readMs >= ABANDONED_AFTER_MS) {
+      lost({ reason: 'nothing of the answer was read for 11 minutes' })
+    } else if (looks >= GIVE_UP_AFTER_LOOKS) {
+      lost({ reason: 'the store did not extend it in time' })
+    } else if (looks >= EXTEND_AFTER_LOOKS && !beating) void beat()
+  }
+  let cancel = timers.after(lookMs, look, { unref: true })
+
+  /** Twice as much, else a slice more; a hold that is at the bound of the call needs no more. */
+  const grow = async (delivered: number): Promise<void> => {
+    const most = reading.bound.output
+    const least = Math.max(delivered, heldOutput)
+    const steps = [2 * least, least + OUTPUT_SLICE].map((step) => Math.min(step, most))
+    let refused: TenantKeysError | null = null
+    for (const step of new Set(steps)) {
+      const result = await extend(holdAmounts(reading, step, { price, credits }))
+      if (result.ok) {
+        heldOutput = step
+        return
+      }
+      refused = refusal(plan, result)
+    }
+    if (refused) end(refused)
+  }
+
+  return {
+    signal: combined(plan.request.signal, own.signal),
+    answered: () => {
+      readMs = clock.elapsedMs()
+    },
+    delivered: async (outputTokens) => {
+      readMs = clock.elapsedMs()
+      if (stopped || heldOutput >= reading.bound.output) return
+      if (outputTokens * 100 < heldOutput * GROW_AT_PERCENT) return
+      try {
+        await grow(outputTokens)
+      } catch (error) {
+        // The next piece tries again, as long as what is held covers what came.
+        if (outputTokens < heldOutput) return
+        end(TenantKeysError.isInstance(error) ? error : new TenantKeysError('TK_INTERNAL'))
+      }
+    },
+    stop,
+  }
+}
+
+/** Aborts when either does. A signal of another realm cannot be combined by the platform. */
+function combined(callers: AbortSignal | undefined, own: AbortSignal): AbortSignal {
+  if (callers === undefined) return own
+  if (callers instanceof AbortSignal) return AbortSignal.any([callers, own])
+  const both = new AbortController()
+  const follow = (signal: AbortSignal): void => {
+    if (signal.aborted) both.abort(signal.reason)
+    else signal.addEventListener('abort', () => both.abort(signal.reason), { once: true })
+  }
+  follow(callers)
+  follow(own)
+  return both.signal
+}
