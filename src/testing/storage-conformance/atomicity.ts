@@ -108,6 +108,15 @@ const changes: readonly Change[] = [
     see: (storage) => storage.ledger.budgets(tenantId),
   },
   {
+    name: 'ledger.setLimits',
+    prepare: async (storage) => {
+      await tenants(storage, tenantId)
+      await storage.ledger.setBudget({ ...budget, limit: 10n }, NONE)
+    },
+    run: (storage, also) => storage.ledger.setLimits([{ ...budget, limit: 20n }], also),
+    see: (storage) => storage.ledger.budgets(tenantId),
+  },
+  {
     name: 'ledger.removeBudget',
     prepare: async (storage) => {
       await tenants(storage, tenantId)

@@ -14,6 +14,7 @@ import type { ConformanceCase } from './case.ts'
 import { isolationCases } from './isolation.ts'
 import { epochCases, keyCases } from './keys.ts'
 import { batchCases } from './ledger-batches.ts'
+import { entryCases } from './ledger-entries.ts'
 import { expiryCases } from './ledger-expiry.ts'
 import { pathCases } from './ledger-paths.ts'
 import { holdCases } from './ledger-states.ts'
@@ -21,6 +22,7 @@ import { windowCases } from './ledger-windows.ts'
 import { factoryCases, lifecycleCases } from './lifecycle.ts'
 import { auditCases, outboxCases } from './outbox-audit.ts'
 import { pinCases } from './pins.ts'
+import { planCases } from './plans.ts'
 import { secrecyCases } from './secrecy.ts'
 import { secretCases } from './secrets.ts'
 import { tenantCases } from './tenants.ts'
@@ -61,6 +63,7 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   isolation: isolationCases,
   secrecy: secrecyCases,
   tenants: tenantCases,
+  plans: planCases,
   keys: keyCases,
   epoch: epochCases,
   secrets: secretCases,
@@ -69,6 +72,7 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   'ledger: expiry': expiryCases,
   'ledger: paths': pathCases,
   'ledger: windows': windowCases,
+  'ledger: entries': entryCases,
   usage: usageCases,
   outbox: outboxCases,
   audit: auditCases,
