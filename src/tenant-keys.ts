@@ -94,6 +94,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
       issuer: parts.issuer,
       policy: parts.policy,
       storage,
+      reporter: parts.reporter,
       brand: options.brand,
       environment: options.environment === 'production' ? 'live' : 'test',
     }),
