@@ -62,7 +62,8 @@ function pathOf(path: readonly PropertyKey[]): string {
 }
 
 /** Field names come from the caller too: only what an identifier may hold is repeated. */
-const printable = (name: string): string => name.replace(/[^A-Za-z0-9_$:.-]/g, '?').slice(0, 64)
+export const printable = (name: string): string =>
+  name.replace(/[^A-Za-z0-9_$:.-]/g, '?').slice(0, 64)
 
 /** Our own texts and zod's type names; never a received value. */
 function reasonOf(issue: z.core.$ZodIssue): string {
@@ -87,6 +88,21 @@ function reasonOf(issue: z.core.$ZodIssue): string {
 }
 
 const formatHints = new Map([['regex', 'not of the required form']])
+
+/** An object with these methods: a port, a clock, a logger. */
+export const objectWith = <T extends object>(
+  methods: readonly (keyof T & string)[],
+  expected: string,
+  is: (value: T) => boolean = () => true,
+): z.ZodCustom<T, T> =>
+  z.custom<T>(
+    (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      methods.every((name) => typeof (value as T)[name] === 'function') &&
+      is(value as T),
+    expected,
+  )
 
 /** Ids that the host chooses: 1 to 64 of `A-Z a-z 0-9 _ -` (T-I6, S2.44). */
 export const idSchema = z.string().regex(ID_PATTERN, 'use 1 to 64 of A-Z, a-z, 0-9, _ and -')
