@@ -118,24 +118,39 @@ export function withHeld(counter: Counter, change: bigint, untilMs: number): Cou
 
 type Change = { readonly held: bigint; readonly posted: bigint; readonly untilMs: number }
 
-/** Changes what a line of a hold holds and has posted: on its counter while its period runs, else in
- * its history. A budget that was removed meanwhile has neither; one that was removed and set again
- * started at zero and never held this. Both are left alone. */
+/** Changes what a line of a hold holds and has posted. */
 export function changeLine(
   rows: LedgerRows,
   hold: Hold,
   line: HoldLine,
   { held, posted, untilMs }: Change,
 ): void {
-  const counter = rows.countersOf(line.accountId).find((c) => sameCounter(c, line))
-  if (counter && !knows(counter, hold)) return
-  if (counter && isLine(counter, line)) {
+  const { counter, past } = placeOf(rows, hold, line)
+  if (counter) {
     rows.putCounter({ ...withHeld(counter, held, untilMs), posted: counter.posted + posted })
-    return
+  } else if (past) {
+    rows.putHistory({ ...past, held: positive(past.held + held), posted: past.posted + posted })
   }
-  const past = rows.history(line)
-  if (!past) return
-  rows.putHistory({ ...past, held: positive(past.held + held), posted: past.posted + posted })
+}
+
+/** What a line of a hold has posted so far, by this hold and others. */
+export function postedOn(rows: LedgerRows, hold: Hold, line: HoldLine): bigint {
+  const { counter, past } = placeOf(rows, hold, line)
+  return (counter ?? past)?.posted ?? 0n
+}
+
+/** Where a line of a hold is kept: on its counter while its period runs, else in its history. A
+ * budget that was removed meanwhile has neither; one that was removed and set again started at zero
+ * and never held this. Both are left alone. */
+function placeOf(
+  rows: LedgerRows,
+  hold: Hold,
+  line: HoldLine,
+): { readonly counter: Counter | null; readonly past: PeriodHistory | null } {
+  const counter = rows.countersOf(line.accountId).find((c) => sameCounter(c, line))
+  if (counter && !knows(counter, hold)) return { counter: null, past: null }
+  if (counter && isLine(counter, line)) return { counter, past: null }
+  return { counter: null, past: rows.history(line) }
 }
 
 /** False when the counter was made after the hold: its sums do not contain it. */

@@ -18,6 +18,7 @@ import type {
   ExtendItem,
   ExtendResult,
   Hold,
+  HoldLine,
   LineState,
   ReserveItem,
   ReserveResult,
@@ -37,6 +38,7 @@ import {
   lineState,
   lockPath,
   ownPath,
+  postedOn,
   type Refusal,
   refusal,
   sameCounter,
@@ -162,6 +164,10 @@ export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
 
   const late = hold.state === 'expired' || hold.expiresAtMs <= rows.nowMs
   lockPath(rows, hold.accounts)
+  // A sum beyond what a column holds would fail the whole batch when it is written.
+  const fits = (line: HoldLine): boolean =>
+    isAmount(postedOn(rows, hold, line) + item.actual[line.unit])
+  if (!hold.lines.every(fits)) return INVALID
   for (const line of hold.lines) {
     const released = hold.state === 'expired' ? 0n : -hold.amounts[line.unit]
     changeLine(rows, hold, line, { held: released, posted: item.actual[line.unit], untilMs: 0 })
