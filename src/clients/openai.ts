@@ -12,6 +12,10 @@ import { CALL_ID } from '../request/read-request.ts'
 /** The slice of the client we use (https://github.com/openai/openai-node, src/client.ts). */
 export interface OpenAiLike {
   readonly baseURL: string
+  /** Settings of fetch; private in their types, as the two below. */
+  readonly fetchOptions?: object | undefined
+  readonly fetch?: unknown
+  readonly _options?: object
   readonly chat: { readonly completions: object }
   withOptions(options: object): OpenAiLike
 }
@@ -50,6 +54,9 @@ export function bindOpenAi<C extends OpenAiLike>(
       hint: 'bind a client of class OpenAI',
     })
   }
+  // Headers would replace those of every request; a dispatcher and the like stay.
+  const fetchOptions: { headers?: unknown } = { ...client.fetchOptions }
+  delete fetchOptions.headers
   // Everything that withOptions would inherit and that says who the platform is, is set to nothing.
   const bound = client.withOptions({
     apiKey: PLACEHOLDER,
@@ -58,16 +65,35 @@ export function bindOpenAi<C extends OpenAiLike>(
     organization: null,
     project: null,
     webhookSecret: null,
-    defaultHeaders: {},
     defaultQuery: {},
     baseURL: baseUrl,
     fetch,
-  }) as C & Hooks
+    fetchOptions,
+  })
+  return complete(bound as C, { fetch, baseUrl, defaultHeaders: {} })
+}
+
+/** Makes a derived client ours, and whatever is derived from it later. */
+function complete<C extends OpenAiLike>(
+  client: C,
+  ours: { fetch: typeof globalThis.fetch; baseUrl: string; defaultHeaders: unknown },
+): C {
+  const { fetch, baseUrl, defaultHeaders } = ours
+  // A subclass may ignore what its constructor is given, and options may come after ours.
+  if (client.fetch !== fetch || client.baseURL !== baseUrl || client._options === undefined) {
+    throw new TenantKeysError('TK_CLIENT_NOT_BINDABLE', {
+      reason: 'a client derived from it does not keep its fetch and base URL',
+      hint: 'bind a plain client of class OpenAI, and give baseUrl in the options of createTenantKeys',
+    })
+  }
+  // Every constructor adds those of OPENAI_CUSTOM_HEADERS; no option keeps them out.
+  Object.assign(client._options, { defaultHeaders })
 
   // The options object is the same in every attempt of one call: it carries the call's id.
   const callIds = new WeakMap<object, string>()
-  const { prepareRequest, makeStatusError } = bound
-  bound.prepareRequest = async function (this: C, request, info) {
+  const bound = client as C & Hooks
+  const { prepareRequest, makeStatusError, withOptions } = bound
+  bound.prepareRequest = async (request, info) => {
     await prepareRequest?.call(bound, request, info)
     const known = callIds.get(info.options) ?? uuidv7()
     callIds.set(info.options, known)
@@ -75,5 +101,10 @@ export function bindOpenAi<C extends OpenAiLike>(
   }
   bound.makeStatusError = (status, error, message, headers) =>
     denialOf(headers) ?? makeStatusError?.call(bound, status, error, message, headers)
+  bound.withOptions = (options: { defaultHeaders?: unknown }) =>
+    complete(withOptions.call(bound, options), {
+      ...ours,
+      defaultHeaders: options.defaultHeaders ?? defaultHeaders,
+    })
   return bound
 }
