@@ -58,7 +58,7 @@ export interface CallContext {
   readonly provider?: string | undefined
   /** Which of the tenant's credentials for this provider; default `default`. */
   readonly credential?: string | undefined
-  /** Called once per attempt that reached the provider, after it was settled or voided. */
+  /** Called once per attempt that held money, after it was settled or voided. */
   readonly onReceipt?: ((receipt: Receipt) => void) | undefined
 }
 

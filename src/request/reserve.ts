@@ -14,13 +14,19 @@ export async function reserve(
   plan: CallPlan,
 ): Promise<void> {
   const { tenant, key, attemptId: holdId, accounts, amounts } = plan
-  const result = await parts.guard.reserve({
+  const item = {
     holdId,
     tenantId: tenant.id,
     accounts,
     amounts,
     ttlMs: parts.holdTtlMs,
     call: callIds(plan),
+  }
+  const result = await parts.guard.reserve(item).catch((error: unknown) => {
+    const replyLost = TenantKeysError.isInstance(error) && error.outcome === 'unknown'
+    if (!replyLost) throw error
+    // The hold may stand. The same id again gets the same answer (T-B5).
+    return parts.guard.reserve(item)
   })
   if (result.ok) return
   const where = { tenantId: tenant.id, keyId: key.keyId }

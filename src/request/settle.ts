@@ -9,7 +9,7 @@
  * @module
  */
 import pRetry, { AbortError } from 'p-retry'
-import { TenantKeysError } from '../kernel/errors.ts'
+import { type ErrorCode, TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
 import { costNanoUsd } from '../usage/cost.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
@@ -97,17 +97,16 @@ function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null
 }
 
 /** Tries until the hold has expired: our own traffic, so our own retries (1, 2, 4 s ...). */
-function retried<R extends { readonly ok: boolean }>(
-  parts: CorridorParts,
-  run: () => Promise<R>,
-): Promise<R & { ok: true }> {
+function retried<
+  R extends { readonly ok: true } | { readonly ok: false; readonly code: ErrorCode },
+>(parts: CorridorParts, run: () => Promise<R>): Promise<R & { ok: true }> {
   const attempt = async (): Promise<R & { ok: true }> => {
     const result = await run().catch((error: unknown) => {
       throw isPassing(error) ? asError(error) : new AbortError(asError(error))
     })
     if (result.ok) return result as R & { ok: true }
     // The ledger knows the hold otherwise: asking again cannot change that.
-    throw new AbortError(new TenantKeysError('TK_BUDGET_HOLD_MISMATCH'))
+    throw new AbortError(new TenantKeysError(result.code))
   }
   // The first try costs no retry machinery; p-retry comes in only after a failure.
   return attempt().catch((first: unknown) => {
