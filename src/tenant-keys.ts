@@ -111,6 +111,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
         provider: checked.provider ?? null,
         fetchFor: (provider) => corridorFetch(parts, { ...checked, provider }),
         baseUrlOf: (provider) => builtInBaseUrl(parts, provider),
+        onAnswer: parts.receipts.noteAnswer,
         onBaseUrlIgnored: (provider) =>
           parts.reporter.emit({ kind: 'client.base_url_ignored', provider }),
       })

@@ -95,12 +95,7 @@ async function settleText(observed: Observed, text: string): Promise<void> {
 
 async function settleJson(observed: Observed, value: unknown): Promise<void> {
   const { settler, operation, parts } = observed
-  if (typeof value === 'object' && value !== null) {
-    parts.receipts.note(value, settler.receipt)
-    const { usage } = value as { usage?: unknown }
-    // parse() helpers copy the answer but keep its usage object, so that one is remembered too.
-    if (typeof usage === 'object' && usage !== null) parts.receipts.note(usage, settler.receipt)
-  }
+  if (typeof value === 'object' && value !== null) parts.receipts.note(value, settler.receipt)
   const usage = operation.readJson(value)
   if (usage) return settleMeasured(observed, 'completed', usage)
   return settleUnread(observed, 'unreadable', utf8Length(JSON.stringify(value)))

@@ -145,6 +145,8 @@ export function budgetLeft(line: LineState): BudgetLeft {
 export interface ReceiptBook {
   /** Remembers that `value` belongs to the attempt whose receipt is coming. */
   note(value: object, receipt: Promise<Receipt>): void
+  /** Remembers that what a client made of `response` belongs to the same attempt. */
+  noteAnswer(answer: unknown, response: object): void
   /**
    * @returns the receipt once the attempt is settled; for a stream that is after its end.
    * @throws TenantKeysError TK_RECEIPT_UNKNOWN for a value no wrapped client returned.
@@ -164,8 +166,17 @@ export function createReceiptBook(): ReceiptBook {
     // parse() helpers return a copy that keeps the usage object; SDK streams carry a controller.
     return look(value) ?? look(usage) ?? look(controller?.signal)
   }
+  const note: ReceiptBook['note'] = (value, receipt) => {
+    known.set(value, receipt)
+    const { usage } = value as { usage?: unknown }
+    if (typeof usage === 'object' && usage !== null) known.set(usage, receipt)
+  }
   return {
-    note: (value, receipt) => void known.set(value, receipt),
+    note,
+    noteAnswer: (answer, response) => {
+      const receipt = known.get(response)
+      if (receipt && typeof answer === 'object' && answer !== null) note(answer, receipt)
+    },
     of: async (value) => {
       const found = attempt(() => find(value))
       if (!found) throw new TenantKeysError('TK_RECEIPT_UNKNOWN')

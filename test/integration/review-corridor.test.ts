@@ -432,6 +432,21 @@ describe('binding an OpenAI client', () => {
     expect(() => client.withOptions({ baseURL: server.baseUrl })).toThrow(notBindable)
   })
 
+  test('an answer that the client parsed by itself, as from version 7 on, has a receipt', async () => {
+    class Seven extends OpenAI {
+      override request<R>(...args: Parameters<OpenAI['request']>) {
+        return super.request<R>(...args)._thenUnwrap((answer) => structuredClone(answer))
+      }
+    }
+    const seven = new Seven({ apiKey: 'unused', maxRetries: 0 })
+    const client = here.tk.withTenantKey(seven, { key: here.key })
+    const answer = await client.chat.completions.create(ASK)
+    const { data, response } = await client.chat.completions.parse(ASK).withResponse()
+    const receipt = await here.tk.receiptOf(data)
+    expect((await here.tk.receiptOf(answer)).attemptId).not.toBe(receipt.attemptId)
+    expect(await here.tk.receiptOf(response)).toBe(receipt)
+  })
+
   test('a subclass that ignores what it is given is refused', () => {
     class Own extends OpenAI {
       constructor() {
