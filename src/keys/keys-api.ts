@@ -137,12 +137,12 @@ export function keysApi(options: {
         options.reporter.emit({ kind: 'key.verify_failed', code, keyId })
         return verdict
       }
-      if (wanted === null) return { ...verdict, scope: null }
-      const { scope = null, provider = null, model = null } = wanted
-      if (scope === null && provider === null) return { ...verdict, scope }
-      const decision = policy.decide({ keyScopes: verdict.key.scopes, scope, provider, model })
-      if (decision.ok) return { ...verdict, scope: decision.scope }
-      return { ...decision, keyId: verdict.key.keyId }
+      const { key: info, tenant } = verdict
+      const { scope = null, provider = null, model = null } = wanted ?? {}
+      if (scope === null && provider === null) return { ok: true, key: info, tenant, scope }
+      const decision = policy.decide({ keyScopes: info.scopes, scope, provider, model })
+      if (decision.ok) return { ok: true, key: info, tenant, scope: decision.scope }
+      return { ...decision, keyId: info.keyId }
     },
     get: async (at) => issuer.get(parse(atSchema, at)),
     list: async (query) => issuer.list(parse(listSchema, query)),
