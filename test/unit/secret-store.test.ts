@@ -57,7 +57,7 @@ describe('the envelope secret store', () => {
     })
   })
 
-  test('T-I1 SS-5 the secret of another tenant answers as one that never existed', async () => {
+  test('SS-5 T-I1 the secret of another tenant answers as one that never existed', async () => {
     const { store } = await setUp()
     await store.put(input())
     const theirs = { ...REF, tenantId: 'other' }
@@ -288,7 +288,7 @@ describe('keys and failures', () => {
     expect((await store.open(REF))!.fields.apiKey!.reveal()).toBe(CANARY)
   })
 
-  test('each secret is opened anew: the data key is cached, the plaintext is not', async () => {
+  test('SS-2 each secret is opened anew: the data key is cached, the plaintext is not', async () => {
     const { store, storage, keyWrapper } = await setUp()
     await store.put(input())
     keyWrapper.unwraps.length = 0
