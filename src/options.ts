@@ -212,7 +212,9 @@ function httpUrl(text: string, field: string): URL {
   const plain =
     url !== null &&
     (url.protocol === 'https:' || url.protocol === 'http:') &&
-    url.username + url.password + url.search + url.hash === ''
+    url.username + url.password === '' &&
+    // Of the text: an empty query is '' in the URL, and yet a path put behind it would be part of it.
+    !/[?#]/.test(text)
   if (!plain) throw invalid(field, 'expected an http or https URL without user, query and fragment')
   return url
 }

@@ -489,6 +489,30 @@ describe('binding an OpenAI client', () => {
   })
 })
 
+describe("the base URL of a tenant's own endpoint", () => {
+  const apiKey = 'sk-tenant-0123456789abcdefghij'
+  test.each(['?', '#', '/?', '?#'])('does not end in %s', async (end) => {
+    const other = await install(server.baseUrl, { allowedEndpoints: [server.baseUrl] })
+    const value = { apiKey, endpoint: server.baseUrl + end }
+    const put = other.tk.secrets.put({ tenantId: 'acme', provider: 'openai', value })
+    await expect(put).rejects.toMatchObject({
+      code: 'TK_INPUT_INVALID',
+      details: { field: 'value.endpoint' },
+    })
+    await expect(install(server.baseUrl + end)).rejects.toMatchObject({ code: 'TK_CONFIG_INVALID' })
+    await other.tk.close()
+  })
+
+  test('may end in slashes', async () => {
+    const other = await install('https://unused.example/v1', { allowedEndpoints: [server.baseUrl] })
+    const value = { apiKey, endpoint: `${server.baseUrl}///` }
+    await other.tk.secrets.put({ tenantId: 'acme', provider: 'openai', value })
+    await other.client().chat.completions.create(ASK)
+    expect(server.requests[0]?.url).toBe('/v1/chat/completions')
+    await other.tk.close()
+  })
+})
+
 describe('the door', () => {
   const call = (url: unknown, init: RequestInit = {}): Promise<unknown> =>
     failure(here.tk.fetch({ key: here.key })(url as string, { method: 'POST', ...init }))
