@@ -8,7 +8,8 @@
  * @module
  */
 
-interface CodeInfo {
+/** What every error of one code has in common. */
+export interface CodeInfo {
   /** True when the same call may succeed later without any change by the caller. */
   readonly retryable: boolean
   /** The status an HTTP layer should answer with. Unknown, expired and revoked keys look alike. */

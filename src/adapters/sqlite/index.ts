@@ -18,7 +18,7 @@ import { auditCommands, outboxCommands, usageCommands } from './usage.ts'
 
 export type { SqliteDatabaseLike, SqliteStatementLike, SqliteValue } from './client.ts'
 
-interface CommonOptions {
+export interface CommonOptions {
   /** `FULL` (default): flushed to the disk with every commit. `NORMAL`: a power cut may take back the
    * last commits, a crash of the process does not; about 20 times faster. */
   readonly synchronous?: 'FULL' | 'NORMAL' | undefined
