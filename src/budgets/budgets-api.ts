@@ -4,6 +4,7 @@
  * @module
  */
 import * as z from 'zod'
+import { withDecimalJson } from '../kernel/decimal-json.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { actorSchema, idSchema, parse } from '../kernel/validate.ts'
 import type { AccountRef, LineState, Window } from '../storage/ledger-records.ts'
@@ -152,7 +153,7 @@ async function budgetKey(
 
 function status(tenantId: string, line: LineState): BudgetStatus {
   const keyId = line.accountId.startsWith('key:') ? line.accountId.slice(4) : null
-  return {
+  return withDecimalJson({
     account: { tenantId, keyId },
     window: line.window,
     limitUsd: formatUsd(line.limit),
@@ -162,5 +163,5 @@ function status(tenantId: string, line: LineState): BudgetStatus {
     usedNanoUsd: line.posted,
     heldNanoUsd: line.held,
     resetsAtMs: line.resetsAtMs,
-  }
+  })
 }

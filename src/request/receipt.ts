@@ -5,6 +5,7 @@
  * @module
  */
 import { formatUsd } from '../budgets/money.ts'
+import { withDecimalJson } from '../kernel/decimal-json.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import type {
   CallOutcome,
@@ -16,6 +17,7 @@ import type {
 import type { CredentialSource } from '../storage/records.ts'
 import type { CallPlan } from './parts.ts'
 
+/** As JSON its amounts are decimal strings. */
 export interface Receipt {
   /** Joins the attempts of one call. */
   readonly callId: string
@@ -92,11 +94,17 @@ export interface CallEnd {
 export function makeReceipt(
   plan: CallPlan,
   end: Omit<CallEnd, 'outcome'> & { readonly outcome: Receipt['outcome'] },
-  charge: { readonly costNanoUsd: bigint; readonly settled: (SettleResult & { ok: true }) | null },
+  charge: {
+    readonly costNanoUsd: bigint
+    /** What the ledger answered; `null`: nothing, or the hold was voided. */
+    readonly result: (SettleResult & { ok: true }) | null
+    /** False when the store has not confirmed it. */
+    readonly settled: boolean
+  },
 ): Receipt {
   const { credential, key, tenant, request, target, price } = plan
-  const { settled, costNanoUsd } = charge
-  return Object.freeze({
+  const { result, settled, costNanoUsd } = charge
+  const receipt = {
     callId: request.callId,
     attemptId: plan.attemptId,
     tenantId: tenant.id,
@@ -120,11 +128,12 @@ export function makeReceipt(
     priceId: price.id,
     costNanoUsd,
     costUsd: formatUsd(costNanoUsd),
-    overageNanoUsd: settled?.overage.usd ?? 0n,
-    late: settled?.state === 'late_posted',
-    settled: settled !== null || end.outcome === 'voided',
-    budgets: (settled?.lines ?? []).map(budgetLeft),
-  })
+    overageNanoUsd: result?.overage.usd ?? 0n,
+    late: result?.state === 'late_posted',
+    settled,
+    budgets: (result?.lines ?? []).map(budgetLeft),
+  }
+  return Object.freeze(withDecimalJson(receipt))
 }
 
 export function budgetLeft(line: LineState): BudgetLeft {

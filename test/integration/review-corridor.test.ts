@@ -575,6 +575,23 @@ test('a logger that throws breaks no call and leaves no rejection unhandled', as
   await other.tk.close()
 })
 
+test('receipts, budgets and usage are JSON, with amounts as decimal strings', async () => {
+  await here.client().chat.completions.create(ASK)
+  server.answer = (_, response) => json(response, { error: {} }, 500)
+  await failure(here.client().chat.completions.create(ASK))
+  const budgets = await here.tk.budgets.list({ tenantId: 'acme' })
+  const usage = await here.tk.usage.query({ by: ['tenant'] })
+  const costNanoUsd = String(USAGE_COST_NANO)
+  const printed = JSON.parse(JSON.stringify({ receipts: here.receipts, budgets, usage }))
+  expect(printed).toMatchObject({
+    receipts: [{ costNanoUsd, overageNanoUsd: '0', settled: true }, { costNanoUsd: '0' }],
+    budgets: [{ usedNanoUsd: costNanoUsd, account: { tenantId: 'acme' } }],
+    usage: [{ costNanoUsd, costUsd: '0.000024' }],
+  })
+  expect(here.receipts.every(Object.isFrozen)).toBe(true)
+  expect(Object.keys(here.receipts[0]!)).not.toContain('toJSON')
+})
+
 test('T-B5 a reserve whose reply was lost is asked again, and holds once', async () => {
   const inner = memory()
   let lost = 1
