@@ -4,7 +4,7 @@
  * @module
  */
 import type { BudgetGuard } from '../budgets/budget-guard.ts'
-import type { MonotonicClock } from '../kernel/clock.ts'
+import type { WallClock } from '../kernel/clock.ts'
 import type { Reporter } from '../kernel/events.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { KeyInfo, KeyIssuer } from '../keys/key-issuer.ts'
@@ -28,7 +28,8 @@ export interface CorridorParts {
   readonly allowedOrigins: ReadonlySet<string>
   readonly reporter: Reporter
   readonly receipts: ReceiptBook
-  readonly clock: MonotonicClock
+  /** For when a price holds. */
+  readonly clock: WallClock
   readonly fetch: typeof fetch
   /** Life of a hold in ms: longer than the longest call. */
   readonly holdTtlMs: number
