@@ -296,7 +296,32 @@ export const fileRows: readonly FileRow[] = [
   },
 ]
 
-/** What `migrate` and `health` say once the file under a running installation is gone bad. */
-export const laterRows: readonly { readonly method: Method; readonly act: Act }[] = (
-  Object.keys(ACTS) as Method[]
-).map((method) => ({ method, act: ACTS[method] }))
+export interface LaterRow {
+  readonly method: string
+  readonly what: string
+  damage(file: string): void
+  readonly act: Act
+  readonly codes: readonly ErrorCode[]
+}
+
+/** What every method says when the file goes bad under a running installation. */
+export const laterRows: readonly LaterRow[] = Object.entries(ACTS).flatMap(
+  ([method, act]: [string, Act]): LaterRow[] => [
+    {
+      method,
+      what: 'a file that was overwritten',
+      damage: (file) => {
+        for (const name of ['', '-wal', '-shm']) writeFileSync(file + name, CANARY.repeat(5000))
+      },
+      act,
+      codes: ['TK_STORE_CORRUPT', 'TK_STORE_UNAVAILABLE', 'TK_STORE_BUSY'],
+    },
+    {
+      method,
+      what: 'tables of a later version',
+      damage: (file) => tamper(file, 'UPDATE tk_meta SET schema_version = 99'),
+      act,
+      codes: ['TK_STORE_NOT_MIGRATED'],
+    },
+  ],
+)
