@@ -19,7 +19,7 @@ export function parse<S extends z.ZodType>(
   root = '',
   code: 'TK_INPUT_INVALID' | 'TK_CONFIG_INVALID' = 'TK_INPUT_INVALID',
 ): z.output<S> {
-  const result = isForeignObject(value) ? null : attempt(schema, value)
+  const result = attempt(schema, value)
   if (result === null)
     throw new TenantKeysError(code, { field: root || ARGUMENT, reason: NO_OBJECT })
   if (result.success) return result.data
@@ -46,7 +46,7 @@ function attempt<S extends z.ZodType>(
   value: unknown,
 ): z.ZodSafeParseResult<z.output<S>> | null {
   try {
-    return schema.safeParse(value)
+    return isForeignObject(value) ? null : schema.safeParse(value)
   } catch {
     return null
   }
@@ -81,13 +81,11 @@ function reasonOf(issue: z.core.$ZodIssue): string {
     case 'custom':
       return issue.message
     default:
-      return issue.code === 'invalid_format'
-        ? (formatHints.get(issue.format) ?? issue.message)
-        : 'not valid'
+      return issue.code === 'invalid_format' && !issue.message.startsWith('Invalid')
+        ? issue.message
+        : 'not of the required form'
   }
 }
-
-const formatHints = new Map([['regex', 'not of the required form']])
 
 /** An object with these methods: a port, a clock, a logger. */
 export const objectWith = <T extends object>(
