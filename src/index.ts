@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { memory } from './adapters/memory/index.ts'
+export { type MemoryOptions, memory } from './adapters/memory/index.ts'
 export type { BudgetGuard } from './budgets/budget-guard.ts'
 export type {
   BudgetAccount,
@@ -41,12 +41,26 @@ export {
 } from './budgets/shares.ts'
 export type { RebalanceBudgets, Rebalanced, SharesApi } from './budgets/shares-api.ts'
 export type { MonotonicClock, WallClock } from './kernel/clock.ts'
-export { ERROR_CODES, type ErrorCode, type ErrorDetails, TenantKeysError } from './kernel/errors.ts'
+export {
+  type CodeInfo,
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorDetails,
+  TenantKeysError,
+} from './kernel/errors.ts'
 export type { Logger, RuntimeEvent } from './kernel/events.ts'
+export type { KeyMaterial } from './kernel/key-material.ts'
 export { Secret } from './kernel/secret.ts'
-export { generateKey, parseKey } from './keys/key-format.ts'
-export { hashKey } from './keys/key-hash.ts'
-export type { KeyInfo, KeyIssuer, KeyVerdict } from './keys/key-issuer.ts'
+export { generateKey, type KeyEnvironment, type ParsedKey, parseKey } from './keys/key-format.ts'
+export { hashKey, type KeySecret, type PepperOptions } from './keys/key-hash.ts'
+export type {
+  IssueKey,
+  KeyDenialCode,
+  KeyInfo,
+  KeyIssuer,
+  KeyRef,
+  KeyVerdict,
+} from './keys/key-issuer.ts'
 export type {
   IssueKeyInput,
   KeyRefInput,
@@ -55,13 +69,18 @@ export type {
   VerifyAsk,
 } from './keys/keys-api.ts'
 export type { TenantKeysOptions } from './options.ts'
-export { definePolicy } from './policy/define-policy.ts'
+export {
+  definePolicy,
+  type PolicyDefinition,
+  type ScopeDefinition,
+} from './policy/define-policy.ts'
 export type { PolicyAsk, PolicyDecision, ScopePolicy } from './policy/scope-policy.ts'
 export type { DenialDetails } from './request/explain-denial.ts'
 export type { CallContext } from './request/parts.ts'
 export type { Authorization, AuthorizeAsk } from './request/preview.ts'
 export type { BudgetLeft, Receipt } from './request/receipt.ts'
 export {
+  dekIdOf,
   type EnvelopeContext,
   fromText as envelopeFromText,
   MAX_PLAINTEXT_BYTES,
@@ -72,8 +91,12 @@ export {
   toText as envelopeToText,
 } from './secrets/envelope.ts'
 export type { KekCheckValue, KeyWrapper, WrapContext, WrappedKey } from './secrets/key-wrapper.ts'
-export { type LocalKek, localKeyWrapper } from './secrets/local-key-wrapper.ts'
-export type { SecretInfo, SecretStore } from './secrets/secret-store.ts'
+export {
+  type LocalKek,
+  type LocalKeyWrapper,
+  localKeyWrapper,
+} from './secrets/local-key-wrapper.ts'
+export type { OpenedSecret, PutSecret, SecretInfo, SecretStore } from './secrets/secret-store.ts'
 export type { PutSecretInput, SecretsApi } from './secrets/secrets-api.ts'
 export type { Also, NewAudit, NewEvent } from './storage/also.ts'
 export type * from './storage/ledger-entries.ts'

@@ -18,7 +18,7 @@ import {
 import { TenantKeysError } from './kernel/errors.ts'
 import type { Logger, RuntimeEvent } from './kernel/events.ts'
 import { Secret } from './kernel/secret.ts'
-import { parse } from './kernel/validate.ts'
+import { objectWith, parse, printable } from './kernel/validate.ts'
 import type { PepperOptions } from './keys/key-hash.ts'
 import { brandSchema } from './keys/keys-api.ts'
 import type { ScopePolicy } from './policy/scope-policy.ts'
@@ -79,7 +79,7 @@ export interface TenantKeysOptions {
   readonly settle?: 'durable' | 'background' | undefined
   /** How long it waits at most, in ms; 1 to 60,000, default 2,000. */
   readonly settleWaitMs?: number | undefined
-  /** A key whose state could not be confirmed for this long is refused; 1,000 to 60,000 ms, default 5,000. */
+  /** A key whose state could not be confirmed for this long is refused; 2,000 to 60,000 ms, default 5,000. */
   readonly maxStaleMs?: number | undefined
   /** Gets ids and codes only. Default: none. */
   readonly logger?: Logger | undefined
@@ -91,22 +91,34 @@ export interface TenantKeysOptions {
   readonly clock?: (MonotonicClock & WallClock & Partial<Timers>) | undefined
 }
 
-const object = (what: string) =>
-  z.custom<object>((value) => typeof value === 'object' && value !== null, `expected ${what}`)
 const fn = z.custom<object>((value) => typeof value === 'function', 'expected a function')
 
+const isContract1 = (port: object): boolean => (port as Partial<Storage>).contractVersion === 1
+const FAMILIES = [
+  'tenants',
+  'keys',
+  'secrets',
+  'deks',
+  'ledger',
+  'usage',
+  'outbox',
+  'audit',
+] as const satisfies readonly (keyof Storage)[]
+
 const schema = z.strictObject({
-  storage: object('a storage such as memory() or sqlite({ file })').refine(
-    (s) => (s as Partial<Storage>).contractVersion === 1,
-    'expected a storage of contract version 1',
+  storage: objectWith<Storage>(
+    ['migrate', 'close', 'epoch', 'pin'],
+    'expected a storage of contract version 1, such as memory() or sqlite({ file })',
+    (storage) => isContract1(storage) && FAMILIES.every((f) => typeof storage[f] === 'object'),
   ),
-  keyWrapper: object('a key wrapper such as localKeyWrapper([...])').refine(
-    (w) => (w as Partial<KeyWrapper>).contractVersion === 1,
-    'expected a key wrapper of contract version 1',
+  keyWrapper: objectWith<KeyWrapper>(
+    ['wrap', 'unwrap'],
+    'expected a key wrapper of contract version 1, such as localKeyWrapper([...])',
+    isContract1,
   ),
   peppers: z.array(z.unknown()).min(1),
-  policy: object('a policy such as definePolicy({ scopes })').refine(
-    (p) => typeof (p as Partial<ScopePolicy>).decide === 'function',
+  policy: objectWith<ScopePolicy>(
+    ['decide', 'unknownScopes'],
     'expected a policy such as definePolicy({ scopes })',
   ),
   prices: z.array(z.unknown()).optional(),
@@ -131,11 +143,17 @@ const schema = z.strictObject({
   hold: z.enum(['bound', 'grow']).default('bound'),
   settle: z.enum(['durable', 'background']).default('durable'),
   settleWaitMs: z.int().min(1).max(60_000).default(2000),
-  maxStaleMs: z.int().min(1000).max(60_000).default(5000),
-  logger: object('a logger').optional(),
+  maxStaleMs: z.int().min(2000).max(60_000).default(5000),
+  logger: objectWith<Logger>(
+    ['debug', 'info', 'warn', 'error'],
+    'expected a logger such as console',
+  ).optional(),
   onEvent: fn.optional(),
   fetch: fn.optional(),
-  clock: object('a clock').optional(),
+  clock: objectWith<MonotonicClock & WallClock>(
+    ['nowMs', 'elapsedMs'],
+    'expected a clock with nowMs() and elapsedMs()',
+  ).optional(),
 })
 
 type Defaulted =
@@ -202,7 +220,8 @@ function timersOf({ after }: Partial<Timers> = {}): Timers | null {
 function providerSettings(options: TenantKeysOptions): ReadonlyMap<string, ProviderSetting> {
   for (const field of ['providers', 'platformCredentials'] as const) {
     for (const id of Object.keys(options[field] ?? {})) {
-      if (!PROVIDERS.has(id)) throw invalid(`options.${field}.${id}`, 'this provider is not known')
+      if (!PROVIDERS.has(id))
+        throw invalid(`options.${field}.${printable(id)}`, 'this provider is not known')
     }
   }
   const settings = [...PROVIDERS.values()].map((provider): [string, ProviderSetting] => {
@@ -224,7 +243,7 @@ function platformFields(options: TenantKeysOptions, id: string): ProviderSetting
   const schema = PROVIDERS.get(id)?.credential ?? {}
   const fields: Record<string, Secret> = {}
   for (const [name, value] of Object.entries(given)) {
-    const field = `options.platformCredentials.${id}.${name}`
+    const field = `options.platformCredentials.${id}.${printable(name)}`
     if (!Object.hasOwn(schema, name) || schema[name]?.kind !== 'secret') {
       throw invalid(field, 'this field is not known for the provider')
     }
@@ -247,7 +266,9 @@ function httpUrl(text: string, field: string): URL {
   const plain =
     url !== null &&
     (url.protocol === 'https:' || url.protocol === 'http:') &&
-    url.username + url.password + url.search + url.hash === ''
+    url.username + url.password === '' &&
+    // Of the text: an empty query is '' in the URL, and yet a path put behind it would be part of it.
+    !/[?#]/.test(text)
   if (!plain) throw invalid(field, 'expected an http or https URL without user, query and fragment')
   return url
 }

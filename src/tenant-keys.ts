@@ -21,6 +21,7 @@ import type { CallContext, CorridorParts } from './request/parts.ts'
 import { type Authorization, type AuthorizeAsk, previewCall } from './request/preview.ts'
 import { createReceiptBook, type Receipt } from './request/receipt.ts'
 import { envelopeSecretStore } from './secrets/envelope-secret-store.ts'
+import type { KekCheckValue, KeyWrapper } from './secrets/key-wrapper.ts'
 import type { SecretStore } from './secrets/secret-store.ts'
 import { type SecretsApi, secretsApi } from './secrets/secrets-api.ts'
 import type { EpochReading, Storage } from './storage/storage.ts'
@@ -99,6 +100,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
       issuer: parts.issuer,
       policy: parts.policy,
       storage,
+      reporter: parts.reporter,
       brand: options.brand,
       environment: options.environment === 'production' ? 'live' : 'test',
     }),
@@ -116,6 +118,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
         provider: checked.provider ?? null,
         fetchFor: (provider) => corridorFetch(parts, { ...checked, provider }),
         baseUrlOf: (provider) => builtInBaseUrl(parts, provider),
+        onAnswer: parts.receipts.noteAnswer,
         onBaseUrlIgnored: (provider) =>
           parts.reporter.emit({ kind: 'client.base_url_ignored', provider }),
       })
@@ -174,14 +177,23 @@ async function start(options: ReadOptions): Promise<void> {
  * @throws TenantKeysError TK_KEK_MISMATCH
  */
 async function checkKeys({ storage, keyWrapper, peppers }: ReadOptions): Promise<void> {
-  const keks = await keyWrapper.checkValues?.()
-  for (const { kekId, value } of [...(keks ?? [])].reverse()) {
+  for (const { kekId, value } of (await checkValuesOf(keyWrapper)).reverse()) {
     if ((await storage.pin(`kek:${kekId}`, value)) === value) continue
     throw new TenantKeysError('TK_KEK_MISMATCH', { field: 'options.keyWrapper', kekId })
   }
   for (const { pepperId, value } of new PepperRing(peppers).checkValues().reverse()) {
     if ((await storage.pin(`pepper:${pepperId}`, value)) === value) continue
     throw new TenantKeysError('TK_KEK_MISMATCH', { field: 'options.peppers', pepperId })
+  }
+}
+
+/** The wrapper may be the host's own: whatever else it throws is rebuilt from the allow-list. */
+async function checkValuesOf(keyWrapper: KeyWrapper): Promise<KekCheckValue[]> {
+  try {
+    return [...((await keyWrapper.checkValues?.()) ?? [])]
+  } catch (error) {
+    if (TenantKeysError.isInstance(error)) throw error
+    throw new TenantKeysError('TK_STORE_UNAVAILABLE', {}, { cause: error })
   }
 }
 

@@ -67,9 +67,10 @@ printReceipt(await tk.receiptOf(stream))
 if (provider) say('Whose credential the provider saw:', provider.lastKey())
 
 // 5. What is refused, and why.
-await refused('Another model than the scope allows', () =>
-  openai.chat.completions.create({ ...ask, model: 'gpt-4o' }),
-)
+await refused('A scope that this key does not have', () => {
+  const context = { key: acmeKey, scope: 'agents:finance' }
+  return tk.withTenantKey(new OpenAI({ apiKey: 'unused' }), context).chat.completions.create(ask)
+})
 await refused('A call that could cost more than is left', () =>
   openai.chat.completions.create({ ...ask, max_completion_tokens: 50_000 }),
 )

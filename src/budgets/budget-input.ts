@@ -5,6 +5,7 @@
  * @module
  */
 import * as z from 'zod'
+import { withDecimalJson } from '../kernel/decimal-json.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { idSchema } from '../kernel/validate.ts'
 import type { LineState, Window } from '../storage/ledger-records.ts'
@@ -48,7 +49,7 @@ export async function budgetKey(
 export function budgetStatus(tenantId: string, line: LineState): BudgetStatus {
   const { unit, window, limit, posted, held, resetsAtMs } = line
   const keyId = line.accountId.startsWith('key:') ? line.accountId.slice(4) : null
-  return {
+  return withDecimalJson({
     account: { tenantId, keyId },
     window,
     unit,
@@ -59,5 +60,5 @@ export function budgetStatus(tenantId: string, line: LineState): BudgetStatus {
     usedAmount: posted,
     heldAmount: held,
     resetsAtMs,
-  }
+  })
 }

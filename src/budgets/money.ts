@@ -41,6 +41,9 @@ export function parseUsd(usd: unknown, field: string): bigint {
 
 /** Exact decimal string without trailing zeros beyond the cents: `20.00`, `0.000012345`. */
 export function formatUsd(nanoUsd: bigint): string {
+  if (typeof nanoUsd !== 'bigint') {
+    throw new TenantKeysError('TK_INPUT_INVALID', { field: 'nanoUsd', reason: 'expected bigint' })
+  }
   const sign = nanoUsd < 0n ? '-' : ''
   const size = nanoUsd < 0n ? -nanoUsd : nanoUsd
   const fraction = String(size % NANO_PER_USD).padStart(9, '0')

@@ -16,6 +16,8 @@ export interface Binding {
   baseUrlOf(provider: string): string
   /** The provider that the context names; `null`: the client's own. */
   readonly provider: string | null
+  /** Told what the client made of a response, so that its receipt can be found. */
+  onAnswer(answer: unknown, response: object): void
   /** Told when the client had a base URL that its tenant calls will not use. */
   onBaseUrlIgnored(provider: string): void
 }
@@ -37,7 +39,8 @@ function bind<C extends object>(client: C, binding: Binding): C {
     const provider = binding.provider ?? 'openai'
     const baseUrl = binding.baseUrlOf(provider)
     if (client.baseURL.replace(/\/+$/, '') !== baseUrl) binding.onBaseUrlIgnored(provider)
-    return bindOpenAi(client, denialsAsResponses(binding.fetchFor(provider)), baseUrl)
+    const fetch = denialsAsResponses(binding.fetchFor(provider))
+    return bindOpenAi(client, { fetch, baseUrl, onAnswer: binding.onAnswer })
   }
   throw new TenantKeysError('TK_CLIENT_NOT_BINDABLE', {
     reason: 'its shape is not that of a known SDK client',

@@ -8,7 +8,8 @@
  * @module
  */
 
-interface CodeInfo {
+/** What every error of one code has in common. */
+export interface CodeInfo {
   /** True when the same call may succeed later without any change by the caller. */
   readonly retryable: boolean
   /** The status an HTTP layer should answer with. Unknown, expired and revoked keys look alike. */
@@ -153,7 +154,12 @@ export class TenantKeysError extends Error {
   }
 
   static isInstance(value: unknown): value is TenantKeysError {
-    return typeof value === 'object' && value !== null && MARK in value
+    try {
+      return typeof value === 'object' && value !== null && MARK in value
+    } catch {
+      // A Proxy that throws when it is asked is none of ours.
+      return false
+    }
   }
 
   toJSON(): object {
@@ -180,6 +186,7 @@ function plain(details: ErrorDetails): object {
  * Rebuilds a foreign error from an allow-list: its class name, `code`, `errno`, `syscall` and
  * numeric `status`, and the same of its own cause up to depth 3. Messages, stacks and every other
  * property are left behind, because drivers and SDKs put rows, URLs, headers and arguments there.
+ * What is kept must look like what it is: a key put in the place of a code is left behind too.
  */
 export function scrubCause(foreign: unknown, depth = 3): Error {
   if (TenantKeysError.isInstance(foreign)) return foreign
@@ -187,22 +194,38 @@ export function scrubCause(foreign: unknown, depth = 3): Error {
     string,
     unknown
   >
-  const name = safeWord(readOwn(source, 'name')) ?? 'Error'
+  const name = safeText(read(source, 'name'), CLASS_NAME) ?? 'Error'
   const clean = new Error(`${name} (text withheld: it may hold secrets)`)
   clean.name = name
   clean.stack = `${name}: ${clean.message}`
-  for (const field of ['code', 'errno', 'syscall', 'status'] as const) {
-    const value = readOwn(source, field)
-    const kept = typeof value === 'number' ? value : safeWord(value)
+  for (const [field, pattern] of KEPT) {
+    const value = read(source, field)
+    const kept = typeof value === 'number' ? value : safeText(value, pattern)
     if (kept !== undefined) Object.defineProperty(clean, field, { value: kept, enumerable: true })
   }
-  const inner = readOwn(source, 'cause')
+  const inner = read(source, 'cause')
   if (inner !== undefined && depth > 0) clean.cause = scrubCause(inner, depth - 1)
   return clean
 }
 
+/** `TypeError`, `SqliteError`, `ThrottlingException`, `DOMException`. */
+const CLASS_NAME = /^(?:[A-Z][A-Za-z0-9]{0,30})?(?:Error|Exception)$/
+/** Words of letters, at most 16 each, with a short number behind: `ECONNRESET`, `UND_ERR_SOCKET`,
+ * `ERR_HTTP2_STREAM_ERROR`, `invalid_api_key`, `P2002`. Random keys have longer or mixed runs. */
+const CODE =
+  /^(?=.{1,48}$)(?:[A-Z]{1,16}\d{0,4}(?:_[A-Z]{1,16}\d{0,4})*|[a-z]{1,16}(?:_[a-z]{1,16})*)$/
+/** `connect`, `getaddrinfo`. */
+const SYSCALL = /^[a-z]{1,20}$/
+
+const KEPT = [
+  ['code', CODE],
+  ['errno', CODE],
+  ['syscall', SYSCALL],
+  ['status', null],
+] as const
+
 /** Reads a property of an untrusted object; a throwing getter counts as absent. */
-function readOwn(source: Record<string, unknown>, field: string): unknown {
+function read(source: Record<string, unknown>, field: string): unknown {
   try {
     return source[field]
   } catch {
@@ -210,7 +233,6 @@ function readOwn(source: Record<string, unknown>, field: string): unknown {
   }
 }
 
-/** A short identifier such as ECONNRESET or SqliteError; anything else may carry content. */
-function safeWord(value: unknown): string | undefined {
-  return typeof value === 'string' && /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(value) ? value : undefined
+function safeText(value: unknown, pattern: RegExp | null): string | undefined {
+  return typeof value === 'string' && pattern?.test(value) ? value : undefined
 }

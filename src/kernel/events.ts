@@ -80,7 +80,14 @@ export function createReporter(options: {
   readonly logger?: Logger | undefined
 }): Reporter {
   const { onEvent, logger } = options
-  const failed = (what: string): void => logger?.error(`tenantkeys: ${what} threw`)
+  const log = (level: keyof Logger, message: string, fields?: object): void => {
+    try {
+      logger?.[level](message, fields)
+    } catch {
+      // There is nobody left to tell, and no call may fail for it.
+    }
+  }
+  const failed = (what: string): void => log('error', `tenantkeys: ${what} threw`)
   const guard: Reporter['guard'] = (what, run) => {
     try {
       const result = run()
@@ -93,8 +100,7 @@ export function createReporter(options: {
     guard,
     emit: (event) => {
       if (onEvent) guard('onEvent', () => onEvent(event))
-      if (LOUD.has(event.kind)) logger?.warn(`tenantkeys: ${event.kind}`, event)
-      else logger?.debug(`tenantkeys: ${event.kind}`, event)
+      log(LOUD.has(event.kind) ? 'warn' : 'debug', `tenantkeys: ${event.kind}`, event)
     },
   }
 }

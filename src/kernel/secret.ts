@@ -9,13 +9,19 @@
  * @module
  */
 
+import { TenantKeysError } from './errors.ts'
+
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 const MASK = '[secret]'
 
 export class Secret {
   readonly #text: string
 
+  /** @throws TenantKeysError TK_INPUT_INVALID when `text` is no string. */
   constructor(text: string) {
+    if (typeof text !== 'string') {
+      throw new TenantKeysError('TK_INPUT_INVALID', { field: 'text', reason: 'expected string' })
+    }
     this.#text = text
     Object.freeze(this)
   }

@@ -19,7 +19,7 @@ export function parse<S extends z.ZodType>(
   root = '',
   code: 'TK_INPUT_INVALID' | 'TK_CONFIG_INVALID' = 'TK_INPUT_INVALID',
 ): z.output<S> {
-  const result = isForeignObject(value) ? null : attempt(schema, value)
+  const result = attempt(schema, value)
   if (result === null)
     throw new TenantKeysError(code, { field: root || ARGUMENT, reason: NO_OBJECT })
   if (result.success) return result.data
@@ -46,7 +46,7 @@ function attempt<S extends z.ZodType>(
   value: unknown,
 ): z.ZodSafeParseResult<z.output<S>> | null {
   try {
-    return schema.safeParse(value)
+    return isForeignObject(value) ? null : schema.safeParse(value)
   } catch {
     return null
   }
@@ -62,7 +62,8 @@ function pathOf(path: readonly PropertyKey[]): string {
 }
 
 /** Field names come from the caller too: only what an identifier may hold is repeated. */
-const printable = (name: string): string => name.replace(/[^A-Za-z0-9_$:.-]/g, '?').slice(0, 64)
+export const printable = (name: string): string =>
+  name.replace(/[^A-Za-z0-9_$:.-]/g, '?').slice(0, 64)
 
 /** Our own texts and zod's type names; never a received value. */
 function reasonOf(issue: z.core.$ZodIssue): string {
@@ -80,13 +81,26 @@ function reasonOf(issue: z.core.$ZodIssue): string {
     case 'custom':
       return issue.message
     default:
-      return issue.code === 'invalid_format'
-        ? (formatHints.get(issue.format) ?? issue.message)
-        : 'not valid'
+      return issue.code === 'invalid_format' && !issue.message.startsWith('Invalid')
+        ? issue.message
+        : 'not of the required form'
   }
 }
 
-const formatHints = new Map([['regex', 'not of the required form']])
+/** An object with these methods: a port, a clock, a logger. */
+export const objectWith = <T extends object>(
+  methods: readonly (keyof T & string)[],
+  expected: string,
+  is: (value: T) => boolean = () => true,
+): z.ZodCustom<T, T> =>
+  z.custom<T>(
+    (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      methods.every((name) => typeof (value as T)[name] === 'function') &&
+      is(value as T),
+    expected,
+  )
 
 /** Ids that the host chooses: 1 to 64 of `A-Z a-z 0-9 _ -` (T-I6, S2.44). */
 export const idSchema = z.string().regex(ID_PATTERN, 'use 1 to 64 of A-Z, a-z, 0-9, _ and -')

@@ -32,7 +32,7 @@ export interface KeyCacheOptions extends EpochWatchOptions {
 
 /** A key as last read. What a verification needs lies in this object: a look-up touches little else. */
 export interface KnownKey extends Pick<KeyRecord, 'state' | 'expiresAtMs'> {
-  /** When the row was read; {@link DROPPED}: not to be used any more. */
+  /** The store's epoch when the row was read; -1: not to be used any more. */
   epoch: number
   readonly row: KeyRecord
   /** The answer while nothing speaks against the key, made once. */
@@ -176,6 +176,7 @@ export class KeyCache {
     const known = knownFrom(lookedUp)
     if (!isLatest) return known
     this.#keys.delete(keyId)
+    this.#unknown.delete(keyId)
     if (known.row === null) this.#unknown.set(keyId, known)
     else this.#keys.set(keyId, known)
     return known

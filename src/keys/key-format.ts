@@ -39,7 +39,7 @@ export const MAX_KEY_LENGTH = 256
 export const KEY_PATTERN =
   '\\b[a-z][a-z0-9_]{1,23}_(?:live|test)_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\\b'
 
-export const BRAND_PATTERN: RegExp = /^[a-z][a-z0-9_]{1,23}$/
+const BRAND = /^[a-z][a-z0-9_]{1,23}$/
 
 const ID_LENGTH = 16
 const SECRET_LENGTH = 43
@@ -58,8 +58,8 @@ export function generateKey(input: {
   readonly brand: string
   readonly environment: KeyEnvironment
 }): { readonly key: string; readonly keyId: string; readonly secret: string } {
-  const { brand, environment } = input
-  if (!BRAND_PATTERN.test(brand)) {
+  const { brand, environment } = input ?? {}
+  if (typeof brand !== 'string' || !BRAND.test(brand)) {
     const reason = 'it must be 2 to 24 of a-z, 0-9 and _, beginning with a letter'
     throw new TenantKeysError('TK_INPUT_INVALID', { field: 'brand', reason })
   }
@@ -76,6 +76,7 @@ export function generateKey(input: {
 
 /** The parts of a key, or `null` when the text is none: wrong shape, letters or checksum. */
 export function parseKey(text: string): ParsedKey | null {
+  if (typeof text !== 'string') return null
   const brandEnd = text.length - TAIL_LENGTH
   if (brandEnd < 2 || brandEnd > 24) return null
   const idAt = brandEnd + 1 + ENV_LENGTH + 1
@@ -86,7 +87,7 @@ export function parseKey(text: string): ParsedKey | null {
   if (text[brandEnd] !== '_' || text[idAt - 1] !== '_' || text[secretAt - 1] !== '_') return null
   if (!isBase62(text, idAt, secretAt - 1) || !isBase62(text, secretAt, text.length)) return null
   const brand = text.slice(0, brandEnd)
-  if (!BRAND_PATTERN.test(brand)) return null
+  if (!BRAND.test(brand)) return null
   if (text.slice(crcAt) !== checksum(text, crcAt)) return null
   const keyId = text.slice(idAt, secretAt - 1)
   return { brand, environment, keyId, secret: text.slice(secretAt, crcAt) }

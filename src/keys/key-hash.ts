@@ -29,15 +29,34 @@ export interface PepperOptions {
 }
 
 const LABEL = netstring('tenantkeys/platform-key/v1')
+const PEPPER_BYTES = 32
 const CHECK_LABEL = utf8(netstring('tenantkeys/pepper-check/v1'))
 
 function netstring(text: string): string {
   return `${utf8Length(text)}:${text},`
 }
 
-/** @param pepper - 32 bytes. @returns 32 bytes. */
+/**
+ * @param input - `pepper` is 32 bytes.
+ * @returns 32 bytes.
+ * @throws TenantKeysError TK_INPUT_INVALID naming the field.
+ */
 export function hashKey(input: KeySecret & { readonly pepper: Uint8Array }): Uint8Array {
-  const { pepper, tenantId, keyId, secret } = input
+  const { pepper, tenantId, keyId, secret } = input ?? {}
+  if (!(pepper instanceof Uint8Array) || pepper.length !== PEPPER_BYTES) {
+    throw new TenantKeysError('TK_INPUT_INVALID', {
+      field: 'pepper',
+      reason: 'it must be 32 bytes',
+    })
+  }
+  for (const [field, text] of Object.entries({ tenantId, keyId, secret })) {
+    if (typeof text === 'string') continue
+    throw new TenantKeysError('TK_INPUT_INVALID', { field, reason: 'it must be text' })
+  }
+  return hmacOf(pepper, { tenantId, keyId, secret })
+}
+
+function hmacOf(pepper: Uint8Array, { tenantId, keyId, secret }: KeySecret): Uint8Array {
   const message = LABEL + netstring(tenantId) + netstring(keyId) + netstring(secret)
   return primitives.hmacSha256(pepper, utf8(message))
 }
@@ -55,6 +74,8 @@ export class PepperRing {
     const ring = new Map<string, Uint8Array>()
     peppers.forEach((pepper: PepperOptions | null, i) => {
       const id: unknown = pepper?.id
+      const unknown = Object.keys(pepper ?? {}).find((name) => name !== 'id' && name !== 'key')
+      if (unknown !== undefined) throw invalid(`peppers[${i}]`, 'only id and key are known')
       if (typeof id !== 'string' || !ID_PATTERN.test(id)) {
         throw invalid(`peppers[${i}].id`, 'it must be 1 to 64 of A-Z, a-z, 0-9, _ and -')
       }
@@ -78,9 +99,14 @@ export class PepperRing {
   hash(secret: KeySecret, pepperId: string): Uint8Array {
     const pepper = this.#peppers.get(pepperId)
     if (pepper === undefined) {
-      throw new TenantKeysError('TK_PEPPER_UNKNOWN', { pepperId, keyId: secret.keyId })
+      // The ids come from a row that others may write: only what has our form is repeated.
+      const { keyId } = secret
+      throw new TenantKeysError('TK_PEPPER_UNKNOWN', {
+        ...(ID_PATTERN.test(pepperId) ? { pepperId } : {}),
+        keyId,
+      })
     }
-    return hashKey({ pepper, ...secret })
+    return hmacOf(pepper, secret)
   }
 }
 

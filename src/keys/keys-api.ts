@@ -5,6 +5,7 @@
  */
 import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
+import type { Reporter } from '../kernel/events.ts'
 import {
   actorSchema,
   idSchema,
@@ -104,6 +105,7 @@ export function keysApi(options: {
   readonly issuer: KeyIssuer
   readonly policy: ScopePolicy
   readonly storage: Pick<Storage, 'epoch'>
+  readonly reporter: Reporter
   readonly brand: string
   readonly environment: 'live' | 'test'
 }): KeysApi {
@@ -130,12 +132,17 @@ export function keysApi(options: {
     verify: async (key, ask) => {
       const wanted = ask === undefined ? null : parse(askSchema, ask, 'ask')
       const verdict = await issuer.verify(key)
-      if (!verdict.ok || wanted === null) return verdict.ok ? { ...verdict, scope: null } : verdict
-      const { scope = null, provider = null, model = null } = wanted
-      if (scope === null && provider === null) return { ...verdict, scope }
-      const decision = policy.decide({ keyScopes: verdict.key.scopes, scope, provider, model })
-      if (decision.ok) return { ...verdict, scope: decision.scope }
-      return { ...decision, keyId: verdict.key.keyId }
+      if (!verdict.ok) {
+        const { code, keyId } = verdict
+        options.reporter.emit({ kind: 'key.verify_failed', code, keyId })
+        return verdict
+      }
+      const { key: info, tenant } = verdict
+      const { scope = null, provider = null, model = null } = wanted ?? {}
+      if (scope === null && provider === null) return { ok: true, key: info, tenant, scope }
+      const decision = policy.decide({ keyScopes: info.scopes, scope, provider, model })
+      if (decision.ok) return { ok: true, key: info, tenant, scope: decision.scope }
+      return { ...decision, keyId: info.keyId }
     },
     get: async (at) => issuer.get(parse(atSchema, at)),
     list: async (query) => issuer.list(parse(listSchema, query)),

@@ -42,7 +42,7 @@ export interface LocalKeyIssuerOptions {
   readonly maxStaleMs?: number | undefined
   /** How long a verification waits for a silent store: 1 to 2,000 ms; default 250. */
   readonly waitMs?: number | undefined
-  /** How many keys are remembered: 1 to 4,000,000; default 10,000, about 2 kB each. */
+  /** How many keys are remembered: 1 to 4,000,000; default 10,000, about 1 kB each. */
   readonly maxCachedKeys?: number | undefined
   /** The wait itself; for tests. */
   readonly sleep?: Sleep | undefined

@@ -12,6 +12,7 @@ import type { ResponseUsage, StreamReader } from './provider.ts'
 export function openChatStream(): StreamReader {
   const delivered = new DeltaMeter()
   let usage: ResponseUsage | null = null
+  let countedUpTo = 0
   return {
     push: ({ data }) => {
       if (data === '[DONE]') return 'end'
@@ -20,9 +21,11 @@ export function openChatStream(): StreamReader {
       if (chunk === null) return 'data'
       // The last one reported counts, also when it cannot be true: then nothing is known.
       usage = readUsage(chunk)
+      countedUpTo = delivered.tokens()
       return Array.isArray(chunk.choices) && chunk.choices.length > 0 ? 'data' : 'usage-only'
     },
-    usage: () => usage,
+    // Some servers report as they go: a figure from before the last delta counts too little.
+    usage: () => (delivered.tokens() > countedUpTo ? null : usage),
     deliveredEstimate: () => delivered.tokens(),
   }
 }

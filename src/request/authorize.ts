@@ -43,7 +43,7 @@ export async function authorize(
     { provider, model },
   )
   const credential = await chooseCredential(parts, context, caller.tenant, target.setting)
-  const price = await parts.prices.find({ provider, model, atMs: Date.now() })
+  const price = await parts.prices.find({ provider, model, atMs: parts.clock.nowMs() })
   if (!price) throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
   const reading = draft.bound(price)
   const output = firstOutput(context.hold ?? parts.hold, target.operation, reading)

@@ -1,7 +1,7 @@
 /**
  * Step 5: sends the request to the provider, once, and decides what its answer means for the hold.
  *
- * - not sent, or refused by the provider: void
+ * - not sent, or refused by the provider without usage: void
  * - answered with 2xx: the response is observed and settles when it ends
  * - aborted by the caller: posted as estimated, never zero
  * - broken after sending and before any status: the hold stays until it expires, and is reported
@@ -9,20 +9,22 @@
  * @module
  */
 import { scrubCause } from '../kernel/errors.ts'
+import type { ResponseUsage } from '../providers/provider.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
+import { type Observed, settleMeasured, settleUnread } from './observed.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
 
 /** Failures that happen before the first byte of the request leaves. */
-const NOT_SENT = new Set([
+const NOT_SENT: ReadonlySet<unknown> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
   'ERR_INVALID_ARG_TYPE',
   'ERR_TLS_CERT_ALTNAME_INVALID',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -30,6 +32,9 @@ const NOT_SENT = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
   'CERT_HAS_EXPIRED',
 ])
+
+/** Other codes, such as EHOSTUNREACH, come from these calls or from reading an answer. */
+const BEFORE_SENDING: ReadonlySet<unknown> = new Set(['getaddrinfo', 'connect'])
 
 export async function callProvider(
   parts: CorridorParts,
@@ -45,10 +50,6 @@ export async function callProvider(
   const response = await send(parts, plan, headers, settler)
   if (request.signal) parts.receipts.note(request.signal, settler.receipt)
   parts.receipts.note(response, settler.receipt)
-  if (!response.ok) {
-    await settler.void(response.status)
-    return response
-  }
   const observer = {
     response,
     reading,
@@ -57,7 +58,25 @@ export async function callProvider(
     signal: request.signal,
     parts,
   }
-  return isEventStream(response) ? observeStream(observer) : observeJson(observer)
+  if (!response.ok) {
+    const usage = await reportedUsage(observer)
+    await (usage ? settleMeasured(observer, 'completed', usage) : settler.void(response.status))
+    return response
+  }
+  if (isEmpty(response)) {
+    await settleUnread(observer, 'unreadable')
+    return response
+  }
+  return isEventStream(response, reading.stream) ? observeStream(observer) : observeJson(observer)
+}
+
+/** Of an error: what the provider says was used all the same. */
+async function reportedUsage({ response, operation }: Observed): Promise<ResponseUsage | null> {
+  if (!contentType(response).includes('json')) return null
+  return response
+    .clone()
+    .json()
+    .then(operation.readJson, () => null)
 }
 
 async function send(
@@ -90,7 +109,7 @@ async function send(
       })
       throw request.signal.reason
     }
-    if (codes(error).some((code) => NOT_SENT.has(code))) await settler.void()
+    if (isUnsent(error)) await settler.void()
     else {
       const where = { tenantId: plan.tenant.id, holdId: plan.attemptId }
       parts.reporter.emit({ kind: 'call.outcome_unknown', ...where })
@@ -100,17 +119,26 @@ async function send(
   }
 }
 
-function isEventStream(response: Response): boolean {
-  return (response.headers.get('content-type') ?? '').toLowerCase().startsWith('text/event-stream')
+/** Clients do not read what announces no content, so nothing would ever settle it. */
+const isEmpty = (response: Response): boolean =>
+  response.body === null || response.headers.get('content-length') === '0'
+
+/** Where the provider names no type, the client reads what it asked for. */
+function isEventStream(response: Response, asked: boolean): boolean {
+  const type = contentType(response)
+  return type === '' ? asked : type.startsWith('text/event-stream')
 }
 
-/** Codes of an error and of everything inside it; undici nests, and AggregateError lists. */
-function codes(error: unknown, depth = 4): string[] {
-  if (typeof error !== 'object' || error === null || depth === 0) return []
-  const { code, cause, errors } = error as { code?: unknown; cause?: unknown; errors?: unknown }
-  const own = typeof code === 'string' ? [code] : []
-  const listed = Array.isArray(errors) ? errors.flatMap((e) => codes(e, depth - 1)) : []
-  return [...own, ...codes(cause, depth - 1), ...listed]
+const contentType = (response: Response): string =>
+  (response.headers.get('content-type') ?? '').toLowerCase()
+
+/** Looks into an error and everything inside it; undici nests, and AggregateError lists. */
+function isUnsent(error: unknown, depth = 4): boolean {
+  if (typeof error !== 'object' || error === null || depth === 0) return false
+  const { code, syscall, cause, errors } = error as Readonly<Record<string, unknown>>
+  if (NOT_SENT.has(code) || BEFORE_SENDING.has(syscall)) return true
+  const inside = [cause, ...(Array.isArray(errors) ? errors : [])]
+  return inside.some((e) => isUnsent(e, depth - 1))
 }
 
 function innermost(error: unknown): unknown {

@@ -38,5 +38,7 @@ export async function chooseCredential(
   if (origin !== secret.origin || !parts.allowedOrigins.has(secret.origin)) {
     throw new TenantKeysError('TK_ORIGIN_DENIED', { ...where, origin: secret.origin })
   }
-  return { source: 'tenant', reason, secret, baseUrl: endpoint.replace(/\/+$/, '') }
+  // Looks back so that a long run of slashes, which the tenant chose, is tried once (T-I8).
+  const baseUrl = endpoint.replace(/(?<!\/)\/+$/, '')
+  return { source: 'tenant', reason, secret, baseUrl }
 }

@@ -4,20 +4,34 @@
  *
  * @module
  */
+import { utf8Length } from '../kernel/encoding.ts'
 import { abortReason, type Observed, settleMeasured, settleUnread } from './observed.ts'
-import { type BodyWatcher, watchedBody } from './watched-body.ts'
+import { type BodyWatcher, watchBody } from './watched-body.ts'
 
 /** Largest body whose usage is looked for when the caller reads it as a raw stream, in bytes. */
 const MAX_RAW_BYTES = 64 * 1024 * 1024
 
-export function observeJson(observed: Observed): Response {
-  const { signal } = observed
-  const onAbort = (): void => void settleUnread(observed, 'aborted')
-  signal?.addEventListener('abort', onAbort, { once: true })
-  return watch(observed, observed.response, () => signal?.removeEventListener('abort', onAbort))
+/** What a response and its clones have in common. */
+interface Shared {
+  /** Bytes that the furthest raw reader was given. */
+  delivered: number
+  /** Responses whose body was not cancelled: the call goes on while there is one. */
+  open: number
+  /** No more waiting for an abort. */
+  done(): void
 }
 
-function watch(observed: Observed, response: Response, done: () => void): Response {
+export function observeJson(observed: Observed): Response {
+  const { response, signal } = observed
+  const onAbort = (): void => void settleUnread(observed, 'aborted', shared.delivered)
+  const done = (): void => signal?.removeEventListener('abort', onAbort)
+  const shared: Shared = { delivered: 0, open: 1, done }
+  if (signal?.aborted) onAbort()
+  else signal?.addEventListener('abort', onAbort, { once: true })
+  return watch(observed, response, shared)
+}
+
+function watch(observed: Observed, response: Response, shared: Shared): Response {
   const { signal, parts, settler } = observed
   const original = {
     text: response.text.bind(response),
@@ -29,6 +43,8 @@ function watch(observed: Observed, response: Response, done: () => void): Respon
     reader: () => Promise<T>,
     settle: (value: T) => Promise<void>,
   ): Promise<T> => {
+    // Someone else reads it already: this fails, and says nothing about the call.
+    if (response.bodyUsed) return reader()
     try {
       const value = await reader()
       await settle(value)
@@ -38,11 +54,12 @@ function watch(observed: Observed, response: Response, done: () => void): Respon
       await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken')
       throw abortReason(signal) ?? error
     } finally {
-      done()
+      shared.done()
     }
   }
   const arrayBuffer = (): Promise<ArrayBuffer> =>
     read(original.arrayBuffer, (value) => settleText(observed, new TextDecoder().decode(value)))
+  const body = watchBody(response, () => rawWatcher(observed, shared))
   const readers = {
     json: () => read<unknown>(original.json, (value) => settleJson(observed, value)),
     text: () => read(original.text, (value) => settleText(observed, value)),
@@ -50,17 +67,19 @@ function watch(observed: Observed, response: Response, done: () => void): Respon
     bytes: async () => new Uint8Array(await arrayBuffer()),
     blob: async () =>
       new Blob([await arrayBuffer()], { type: response.headers.get('content-type') ?? '' }),
+    formData: async () =>
+      new Response(await arrayBuffer(), { headers: response.headers }).formData(),
     clone: () => {
       const copy = original.clone()
+      body.renew()
+      shared.open++
       parts.receipts.note(copy, settler.receipt)
-      return watch(observed, copy, done)
+      return watch(observed, copy, shared)
     },
   }
   for (const [name, value] of Object.entries(readers)) {
     Object.defineProperty(response, name, { value, configurable: true, writable: true })
   }
-  const body = watchedBody(response, () => rawWatcher(observed, done))
-  Object.defineProperty(response, 'body', { get: body, configurable: true })
   return response
 }
 
@@ -69,46 +88,47 @@ async function settleText(observed: Observed, text: string): Promise<void> {
   try {
     value = JSON.parse(text)
   } catch {
-    return settleUnread(observed, 'unreadable', text.length)
+    return settleUnread(observed, 'unreadable', utf8Length(text))
   }
   return settleJson(observed, value)
 }
 
 async function settleJson(observed: Observed, value: unknown): Promise<void> {
   const { settler, operation, parts } = observed
-  if (typeof value === 'object' && value !== null) {
-    parts.receipts.note(value, settler.receipt)
-    const { usage } = value as { usage?: unknown }
-    // parse() helpers copy the answer but keep its usage object, so that one is remembered too.
-    if (typeof usage === 'object' && usage !== null) parts.receipts.note(usage, settler.receipt)
-  }
+  if (typeof value === 'object' && value !== null) parts.receipts.note(value, settler.receipt)
   const usage = operation.readJson(value)
   if (usage) return settleMeasured(observed, 'completed', usage)
-  return settleUnread(observed, 'unreadable', JSON.stringify(value)?.length ?? 0)
+  return settleUnread(observed, 'unreadable', utf8Length(JSON.stringify(value)))
 }
 
 /** For callers that read `body` themselves: passes the bytes on, and looks at them at the end. */
-function rawWatcher(observed: Observed, done: () => void): BodyWatcher {
+function rawWatcher(observed: Observed, shared: Shared): BodyWatcher {
   const decoder = new TextDecoder()
   let text = ''
   let size = 0
   return {
     chunk: async (value) => {
       size += value.length
+      shared.delivered = Math.max(shared.delivered, size)
       if (size <= MAX_RAW_BYTES) text += decoder.decode(value, { stream: true })
       return value
     },
     end: async () => {
-      done()
+      shared.done()
       await (size <= MAX_RAW_BYTES
         ? settleText(observed, text)
         : settleUnread(observed, 'unreadable', size))
       return null
     },
     broken: async () => {
+      shared.done()
       await settleUnread(observed, observed.signal?.aborted ? 'aborted' : 'broken', size)
       return abortReason(observed.signal)
     },
-    cancelled: () => settleUnread(observed, 'aborted', size),
+    cancelled: async () => {
+      if (--shared.open > 0) return
+      shared.done()
+      await settleUnread(observed, 'aborted', shared.delivered)
+    },
   }
 }

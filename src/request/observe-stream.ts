@@ -11,7 +11,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { StreamReader } from '../providers/provider.ts'
 import { abortReason, type Observed, settleEstimated, settleMeasured } from './observed.ts'
-import { type BodyWatcher, watchedBody } from './watched-body.ts'
+import { type BodyWatcher, watchBody } from './watched-body.ts'
 
 export function observeStream(observed: Observed): Response {
   const { response, signal, operation, parts, settler } = observed
@@ -24,16 +24,19 @@ export function observeStream(observed: Observed): Response {
       : settleEstimated(observed, outcome, reader.deliveredEstimate())
   }
   const onAbort = (): void => void finish('aborted')
-  signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal?.aborted) onAbort()
+  else signal?.addEventListener('abort', onAbort, { once: true })
 
-  const body = watchedBody(response, () => streamWatcher(observed, reader, finish))
-  const whole = (): Response => new Response(body(), { headers: response.headers })
+  const body = watchBody(response, () => streamWatcher(observed, reader, finish))
+  const whole = async (): Promise<Response> =>
+    new Response(body.stream(), { headers: response.headers })
   const replaced = {
-    text: () => whole().text(),
-    json: () => whole().json(),
-    arrayBuffer: () => whole().arrayBuffer(),
-    blob: () => whole().blob(),
-    bytes: async () => new Uint8Array(await whole().arrayBuffer()),
+    text: async () => (await whole()).text(),
+    json: async () => (await whole()).json(),
+    arrayBuffer: async () => (await whole()).arrayBuffer(),
+    blob: async () => (await whole()).blob(),
+    bytes: async () => new Uint8Array(await (await whole()).arrayBuffer()),
+    formData: async () => (await whole()).formData(),
     clone: () => {
       // A clone would have to buffer for the slower reader; the stream itself stays the only one.
       throw new TypeError('a metered event stream cannot be cloned')
@@ -42,8 +45,7 @@ export function observeStream(observed: Observed): Response {
   for (const [name, value] of Object.entries(replaced)) {
     Object.defineProperty(response, name, { value, configurable: true, writable: true })
   }
-  Object.defineProperty(response, 'body', { get: body, configurable: true })
-  const stream = response.body
+  const stream = body.stream()
   if (stream) parts.receipts.note(stream, settler.receipt)
   return response
 }

@@ -72,7 +72,7 @@ export interface CallContext {
   /** What a call holds: `bound`, the most it can cost; `grow`, as much as its stream comes to. Default
    * the option `hold`. */
   readonly hold?: HoldMode | undefined
-  /** Called once per attempt that reached the provider, after it was settled or voided. */
+  /** Called once per attempt that held money, after it was settled or voided. */
   readonly onReceipt?: ((receipt: Receipt) => void) | undefined
 }
 

@@ -6,6 +6,7 @@
  */
 import { formatAmount } from '../budgets/amounts.ts'
 import { formatUsd } from '../budgets/money.ts'
+import { withDecimalJson } from '../kernel/decimal-json.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import type {
   CallOutcome,
@@ -17,6 +18,7 @@ import type {
 import type { CredentialSource } from '../storage/records.ts'
 import type { CallPlan } from './parts.ts'
 
+/** As JSON its amounts are decimal strings. */
 export interface Receipt {
   /** Joins the attempts of one call. */
   readonly callId: string
@@ -95,11 +97,17 @@ export interface CallEnd {
 export function makeReceipt(
   plan: CallPlan,
   end: Omit<CallEnd, 'outcome'> & { readonly outcome: Receipt['outcome'] },
-  charge: { readonly costNanoUsd: bigint; readonly settled: (SettleResult & { ok: true }) | null },
+  charge: {
+    readonly costNanoUsd: bigint
+    /** What the ledger answered; `null`: nothing, or the hold was voided. */
+    readonly result: (SettleResult & { ok: true }) | null
+    /** False when the store has not confirmed it. */
+    readonly settled: boolean
+  },
 ): Receipt {
   const { credential, key, tenant, request, target, price } = plan
-  const { settled, costNanoUsd } = charge
-  return Object.freeze({
+  const { result, settled, costNanoUsd } = charge
+  const receipt = {
     callId: request.callId,
     attemptId: plan.attemptId,
     tenantId: tenant.id,
@@ -123,11 +131,12 @@ export function makeReceipt(
     priceId: price.id,
     costNanoUsd,
     costUsd: formatUsd(costNanoUsd),
-    overageNanoUsd: settled?.overage.usd ?? 0n,
-    late: settled?.state === 'late_posted',
-    settled: settled !== null || end.outcome === 'voided',
-    budgets: (settled?.lines ?? []).map(budgetLeft),
-  })
+    overageNanoUsd: result?.overage.usd ?? 0n,
+    late: result?.state === 'late_posted',
+    settled,
+    budgets: (result?.lines ?? []).map(budgetLeft),
+  }
+  return Object.freeze(withDecimalJson(receipt))
 }
 
 export function budgetLeft(line: LineState): BudgetLeft {
@@ -149,6 +158,8 @@ export function budgetLeft(line: LineState): BudgetLeft {
 export interface ReceiptBook {
   /** Remembers that `value` belongs to the attempt whose receipt is coming. */
   note(value: object, receipt: Promise<Receipt>): void
+  /** Remembers that what a client made of `response` belongs to the same attempt. */
+  noteAnswer(answer: unknown, response: object): void
   /**
    * @returns the receipt once the attempt is settled; for a stream that is after its end.
    * @throws TenantKeysError TK_RECEIPT_UNKNOWN for a value no wrapped client returned.
@@ -168,8 +179,17 @@ export function createReceiptBook(): ReceiptBook {
     // parse() helpers return a copy that keeps the usage object; SDK streams carry a controller.
     return look(value) ?? look(usage) ?? look(controller?.signal)
   }
+  const note: ReceiptBook['note'] = (value, receipt) => {
+    known.set(value, receipt)
+    const { usage } = value as { usage?: unknown }
+    if (typeof usage === 'object' && usage !== null) known.set(usage, receipt)
+  }
   return {
-    note: (value, receipt) => void known.set(value, receipt),
+    note,
+    noteAnswer: (answer, response) => {
+      const receipt = known.get(response)
+      if (receipt && typeof answer === 'object' && answer !== null) note(answer, receipt)
+    },
     of: async (value) => {
       const found = attempt(() => find(value))
       if (!found) throw new TenantKeysError('TK_RECEIPT_UNKNOWN')

@@ -21,6 +21,25 @@ const IDENTITY_HEADERS = [
 ]
 
 /**
+ * Headers of the caller's connection and of its bytes (RFC 9110 section 7.6.1); the runtime makes its
+ * own. With another accept-encoding the answer could come in one that it cannot read.
+ */
+const CONNECTION_HEADERS = [
+  'host',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'content-length',
+  'content-encoding',
+  'accept-encoding',
+]
+
+/**
  * The headers to send: the client's own less every identity, plus the credential.
  *
  * @throws TenantKeysError TK_SECRET_NOT_FOUND, TK_ENVELOPE_OPEN_FAILED, TK_KEK_UNKNOWN, TK_STORE_*
@@ -33,9 +52,7 @@ export async function resolveCredential(
   try {
     const fields = await openFields(parts, plan)
     const headers = new Headers(plan.request.headers)
-    for (const name of IDENTITY_HEADERS) headers.delete(name)
-    headers.delete('content-length')
-    headers.delete('host')
+    for (const name of [...IDENTITY_HEADERS, ...CONNECTION_HEADERS]) headers.delete(name)
     for (const [name, value] of Object.entries(plan.target.setting.provider.authorize(fields))) {
       setHeader(headers, name, value)
     }

@@ -10,7 +10,7 @@
  */
 import pRetry, { AbortError } from 'p-retry'
 import { creditsOf } from '../budgets/credits.ts'
-import { TenantKeysError } from '../kernel/errors.ts'
+import { type ErrorCode, TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
 import { costNanoUsd } from '../usage/cost.ts'
 import type { LiveHold } from './live-hold.ts'
@@ -58,7 +58,7 @@ export function createSettler(parts: CorridorParts, plan: CallPlan, hold: LiveHo
 }
 
 /** The receipt when the store answered in time; else the same one, marked as not yet settled. */
-type Attempt = { readonly done: Promise<Receipt>; readonly unconfirmed: Receipt }
+type Attempt = { readonly done: Promise<Receipt>; readonly unconfirmed: () => Receipt }
 
 function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
   const cost = costNanoUsd(end.tokens, plan.price)
@@ -84,13 +84,13 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
       secretVersion: plan.credential.secret?.version ?? null,
     },
   }
-  const charged = (settled: (SettleResult & { ok: true }) | null): Receipt =>
-    makeReceipt(plan, end, { costNanoUsd: cost, settled })
+  const charged = (result: (SettleResult & { ok: true }) | null): Receipt =>
+    makeReceipt(plan, end, { costNanoUsd: cost, result, settled: result !== null })
   const done = retried(parts, () => parts.guard.settle(item)).then((result) => {
     reportOverage(parts, plan, result)
     return charged(result)
   })
-  return { done, unconfirmed: charged(null) }
+  return { done, unconfirmed: () => charged(null) }
 }
 
 function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null): Attempt {
@@ -102,23 +102,23 @@ function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null
     tokens: NO_TOKENS,
     servedModel: null,
   } as const
-  const receipt = makeReceipt(plan, end, { costNanoUsd: 0n, settled: null })
-  const done = retried(parts, () => parts.guard.void(item)).then(() => receipt)
-  return { done, unconfirmed: { ...receipt, settled: false } }
+  const voided = (settled: boolean): Receipt =>
+    makeReceipt(plan, end, { costNanoUsd: 0n, result: null, settled })
+  const done = retried(parts, () => parts.guard.void(item)).then(() => voided(true))
+  return { done, unconfirmed: () => voided(false) }
 }
 
 /** Tries until the hold has expired: our own traffic, so our own retries (1, 2, 4 s ...). */
-function retried<R extends { readonly ok: boolean }>(
-  parts: CorridorParts,
-  run: () => Promise<R>,
-): Promise<R & { ok: true }> {
+function retried<
+  R extends { readonly ok: true } | { readonly ok: false; readonly code: ErrorCode },
+>(parts: CorridorParts, run: () => Promise<R>): Promise<R & { ok: true }> {
   const attempt = async (): Promise<R & { ok: true }> => {
     const result = await run().catch((error: unknown) => {
       throw isPassing(error) ? asError(error) : new AbortError(asError(error))
     })
     if (result.ok) return result as R & { ok: true }
     // The ledger knows the hold otherwise: asking again cannot change that.
-    throw new AbortError(new TenantKeysError('TK_BUDGET_HOLD_MISMATCH'))
+    throw new AbortError(new TenantKeysError(result.code))
   }
   // The first try costs no retry machinery; p-retry comes in only after a failure.
   return attempt().catch((first: unknown) => {
@@ -154,7 +154,7 @@ async function conclude(
     const cause = error instanceof AbortError ? error.originalError : error
     const code = TenantKeysError.isInstance(cause) ? cause.code : 'TK_INTERNAL'
     parts.reporter.emit({ kind: 'settle.failed', code, ...where })
-    return attempt.unconfirmed
+    return attempt.unconfirmed()
   })
   const tracked = parts.settle === 'background' ? finished.then(publish) : finished
   parts.pending.add(tracked)
@@ -165,7 +165,7 @@ async function conclude(
   const tooLong = new Promise<Receipt>((resolve) => {
     timer = setTimeout(() => {
       parts.reporter.emit({ kind: 'settle.delayed', ...where })
-      resolve(attempt.unconfirmed)
+      resolve(attempt.unconfirmed())
     }, parts.settleWaitMs)
   })
   publish(await Promise.race([finished, tooLong]))

@@ -1,6 +1,6 @@
 /**
  * A pull reader around a response body: bytes pass when the provider sends them and the caller asks
- * for them; nothing is buffered, cloned or teed. Made when the body is first asked for.
+ * for them; nothing is buffered, cloned or teed.
  *
  * @module
  */
@@ -17,30 +17,49 @@ export interface BodyWatcher {
   cancelled(): Promise<void>
 }
 
-export function watchedBody(
-  response: Response,
-  watch: () => BodyWatcher,
-): () => ReadableStream<Uint8Array> | null {
-  const original = response.body
-  let wrapped: ReadableStream<Uint8Array> | null = null
-  return () => {
-    if (original === null) return null
-    wrapped ??= wrap(original, watch())
-    return wrapped
-  }
+type Body = ReadableStream<Uint8Array>
+
+export interface WatchedBody {
+  /** The stream that stands in the place of the body, always the same; `null` without a body. */
+  stream(): Body | null
+  /** After the response was cloned, which gives it another body. */
+  renew(): void
 }
 
-function wrap(
-  original: ReadableStream<Uint8Array>,
-  watcher: BodyWatcher,
-): ReadableStream<Uint8Array> {
-  const reader = original.getReader()
+/** Puts a watched stream in the place of `response.body`, made when it is first asked for. */
+export function watchBody(response: Response, watch: () => BodyWatcher): WatchedBody {
+  let original: Body | null = null
+  let wrapped: Body | null = null
+  const stream = (): Body | null => {
+    if (original === null) return null
+    wrapped ??= wrap(() => original as Body, watch())
+    return wrapped
+  }
+  const renew = (): void => {
+    // Ours hides the body that the response has of itself.
+    delete (response as { body?: Body | null }).body
+    original = response.body
+    Object.defineProperty(response, 'body', { get: stream, configurable: true })
+  }
+  renew()
+  return { stream, renew }
+}
+
+function wrap(source: () => Body, watcher: BodyWatcher): Body {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null
+  // Locked only when it is read: who merely looks at the body may still read it in another way. Where
+  // another reader was first, this one fails, and says nothing about the call.
+  const lock = (): ReadableStreamDefaultReader<Uint8Array> => {
+    reader ??= source().getReader()
+    return reader
+  }
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        const from = lock()
         try {
           for (;;) {
-            const { done, value } = await reader.read()
+            const { done, value } = await from.read()
             const out = done ? await watcher.end() : await watcher.chunk(value)
             if (out && out.length > 0) controller.enqueue(out)
             if (done) controller.close()
@@ -51,8 +70,9 @@ function wrap(
         }
       },
       async cancel(reason) {
-        await watcher.cancelled()
-        await reader.cancel(reason)
+        const from = lock()
+        // The provider is stopped at once, however long the store takes.
+        await Promise.all([watcher.cancelled(), from.cancel(reason)])
       },
     },
     { highWaterMark: 0 },

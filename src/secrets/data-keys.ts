@@ -61,7 +61,9 @@ export class DataKeys {
   }
 
   /**
-   * Runs `work` with the tenant's newest data key, which is made if there is none.
+   * Runs `work` with the tenant's newest data key, which is made if there is none. When the key's KEK
+   * is not known (lost, or taken out of the ring too early), a new generation is made under the one
+   * that is: the tenant can enter its secrets again (S1.26), and the old key stays as it is.
    *
    * @param work - synchronous; must not keep the bytes.
    * @throws TenantKeysError as {@link KeyWrapper} and Storage do.
@@ -70,9 +72,18 @@ export class DataKeys {
     tenantId: string,
     work: (key: { readonly dekId: string; readonly dek: Uint8Array }) => T,
   ): Promise<T> {
-    const row = (await this.#storage.deks.current(tenantId)) ?? (await this.#createOnce(tenantId))
-    this.#rows.set(rowKey({ tenantId, dekId: row.id }), row)
-    return this.#use(tenantId, row, (dek) => work({ dekId: row.id, dek }))
+    const use = (row: KeyRow): Promise<T> => {
+      this.#rows.set(rowKey({ tenantId, dekId: row.id }), row)
+      return this.#use(tenantId, row, (dek) => work({ dekId: row.id, dek }))
+    }
+    const newest = await this.#storage.deks.current(tenantId)
+    if (newest === null) return use(await this.#createOnce(tenantId, 1))
+    try {
+      return await use(newest)
+    } catch (error) {
+      if (!TenantKeysError.isInstance(error) || error.code !== 'TK_KEK_UNKNOWN') throw error
+      return use(await this.#createOnce(tenantId, newest.generation + 1))
+    }
   }
 
   /**
@@ -125,17 +136,18 @@ export class DataKeys {
     return dek
   }
 
-  /** One creation per tenant at a time in this process; between processes the store decides. */
-  #createOnce(tenantId: string): Promise<KeyRow> {
-    const running = this.#creating.get(tenantId)
+  /** One creation of a generation at a time in this process; between processes the store decides. */
+  #createOnce(tenantId: string, generation: number): Promise<KeyRow> {
+    const key = `${generation}/${tenantId}`
+    const running = this.#creating.get(key)
     if (running !== undefined) return running
-    const creation = this.#create(tenantId).finally(() => this.#creating.delete(tenantId))
-    this.#creating.set(tenantId, creation)
+    const creation = this.#create(tenantId, generation).finally(() => this.#creating.delete(key))
+    this.#creating.set(key, creation)
     return creation
   }
 
-  async #create(tenantId: string): Promise<KeyRow> {
-    const context: WrapContext = { tenantId, dekId: uuidv7(), generation: 1 }
+  async #create(tenantId: string, generation: number): Promise<KeyRow> {
+    const context: WrapContext = { tenantId, dekId: uuidv7(), generation }
     const dek = primitives.randomBytes(DEK_BYTES)
     try {
       const wrapped = await this.#ask(() => this.#keyWrapper.wrap(dek, context))
@@ -144,7 +156,7 @@ export class DataKeys {
       const same = primitives.equal(dek, back)
       back.fill(0)
       if (!same) throw new TenantKeysError('TK_CRYPTO_REFUSED', { reason: WRAPPER_BROKEN })
-      const { dekId: id, generation } = context
+      const { dekId: id } = context
       return await this.#storage.deks.create({ id, tenantId, generation, ...wrapped }, {})
     } finally {
       dek.fill(0)

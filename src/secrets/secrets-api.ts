@@ -6,7 +6,7 @@
 import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { Secret } from '../kernel/secret.ts'
-import { actorSchema, idSchema, pageFields, parse } from '../kernel/validate.ts'
+import { actorSchema, idSchema, pageFields, parse, printable } from '../kernel/validate.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { Page } from '../storage/storage.ts'
 import { maskSecret } from './masking.ts'
@@ -104,7 +104,7 @@ function splitFields(provider: Provider, value: Readonly<Record<string, unknown>
   const publicFields: Record<string, string> = {}
   for (const [name, text] of Object.entries(value)) {
     const known = Object.hasOwn(provider.credential, name) ? provider.credential[name] : undefined
-    const field = `value.${name.replace(/[^A-Za-z0-9_]/g, '?').slice(0, 64)}`
+    const field = `value.${printable(name)}`
     if (!known) throw invalid(field, 'this field is not known for the provider')
     if (typeof text !== 'string') throw invalid(field, 'expected string')
     if (text.length === 0 || text.length > MAX_FIELD)
@@ -131,8 +131,8 @@ function originOf(endpoint: string | undefined, allowed: ReadonlySet<string>): s
     throw invalid(field, 'expected http or https')
   if (url.username !== '' || url.password !== '')
     throw invalid(field, 'must not hold user information')
-  if (url.search !== '' || url.hash !== '')
-    throw invalid(field, 'must not hold a query or fragment')
+  // Of the text: an empty query is '' in the URL, and yet a path put behind it would be part of it.
+  if (/[?#]/.test(endpoint)) throw invalid(field, 'must not hold a query or fragment')
   if (!allowed.has(url.origin)) {
     throw new TenantKeysError('TK_ORIGIN_DENIED', {
       field,

@@ -5,6 +5,7 @@
  */
 import * as z from 'zod'
 import { formatUsd } from '../budgets/money.ts'
+import { withDecimalJson } from '../kernel/decimal-json.ts'
 import { idSchema, parse, timeSchema } from '../kernel/validate.ts'
 import type { Storage, UsageDimension, UsageTotal } from '../storage/storage.ts'
 
@@ -46,7 +47,9 @@ export function usageApi(storage: Storage): UsageApi {
     query: async (input = {}) => {
       const query = parse(querySchema, input)
       const totals = await storage.usage.totals({ ...query, by: [...new Set(query.by)] })
-      return totals.map((total) => ({ ...total, costUsd: formatUsd(total.costNanoUsd) }))
+      return totals.map((total) =>
+        withDecimalJson({ ...total, costUsd: formatUsd(total.costNanoUsd) }),
+      )
     },
   }
 }

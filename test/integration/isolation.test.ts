@@ -120,7 +120,7 @@ describe('T-I4 a strict tenant never falls back to the platform credential', () 
   })
 })
 
-describe("T-S4 a tenant's credential goes only where it was stored for", () => {
+describe("SS-4 T-S4 a tenant's credential goes only where it was stored for", () => {
   const value = { apiKey: TENANT_SECRET, endpoint: 'https://llm.acme.example/v1' }
 
   test('an endpoint the operator has not listed is refused before anything is written', async () => {

@@ -525,3 +525,10 @@ test('the given client is not changed by binding', async () => {
   expect(server.requests[0]?.headers.authorization).toBe('Bearer sk-platform')
   expect(here.receipts).toHaveLength(0)
 })
+
+test('T-K3 a failed verification is reported, in a call and by tk.keys.verify, without the text', async () => {
+  await here.tk.keys.verify('tk_live_nonsense')
+  await codeOf(here.client({ key: 'tk_live_nonsense' }).chat.completions.create(ASK))
+  const failed = { kind: 'key.verify_failed', code: 'TK_KEY_MALFORMED', keyId: null }
+  expect(here.events).toEqual([failed, failed])
+})

@@ -30,6 +30,16 @@ const keySabotages: readonly (readonly [string, string, Omit<Sabotage, 'file'>])
       to: 'await this.#storage.deks.create({ id, tenantId, generation, ...wrapped }, {})\n      return { id, generation, ...wrapped }',
     },
   ],
+  [
+    'a lost KEK locks its tenants out',
+    'S1.26',
+    { from: "error.code !== 'TK_KEK_UNKNOWN'", to: 'true' },
+  ],
+  [
+    'every failure makes a new key',
+    'a key that cannot be unwrapped for any other',
+    { from: "error.code !== 'TK_KEK_UNKNOWN'", to: 'false' },
+  ],
   ['keys have no age', 'an unwrapped key is used', { from: 'ttl: maxAgeMs', to: 'ttl: 0' }],
   [
     'a key that starts at 0 has no age',

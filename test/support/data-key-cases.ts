@@ -134,6 +134,41 @@ export const dataKeyCases: Readonly<Record<string, (m: DataKeysClass) => Promise
     expect((await set.storage.deks.current('acme'))!.id).toBe(mine!.dekId)
   },
 
+  'S1.26 a key whose KEK is not known is followed by a new generation, once': async (m) => {
+    const set = setUp(m)
+    await makeTenants(set, 'acme')
+    const lost = await idOf(set, 'acme')
+    const ring = localKeyWrapper([{ id: 'kek-9', key: bytes('kek-9', 32) }])
+    const renewed = { ...set, keys: new m({ ...set, keyWrapper: ring }) }
+    const ids = await Promise.all(Array.from({ length: 20 }, () => idOf(renewed, 'acme')))
+    expect(new Set(ids).size).toBe(1)
+    expect(await idOf(renewed, 'acme')).toBe(ids[0])
+    expect(await set.storage.deks.current('acme')).toMatchObject({
+      id: ids[0],
+      generation: 2,
+      kekId: 'kek-9',
+    })
+    await expect(
+      renewed.keys.withKey({ tenantId: 'acme', dekId: lost }, () => {}),
+    ).rejects.toMatchObject({ code: 'TK_KEK_UNKNOWN' })
+    expect(await set.keys.withKey({ tenantId: 'acme', dekId: lost }, isErased)).toBe(false)
+  },
+
+  'a key that cannot be unwrapped for any other reason is followed by none': async (m) => {
+    const set = setUp(m)
+    await makeTenants(set, 'acme')
+    const dekId = await idOf(set, 'acme')
+    for (const code of ['TK_STORE_UNAVAILABLE', 'TK_ENVELOPE_OPEN_FAILED'] as const) {
+      set.keys.clear()
+      set.keyWrapper.before = async () => {
+        set.keyWrapper.before = async () => {}
+        throw new TenantKeysError(code)
+      }
+      await expect(idOf(set, 'acme')).rejects.toMatchObject({ code })
+    }
+    expect(await set.storage.deks.current('acme')).toMatchObject({ id: dekId, generation: 1 })
+  },
+
   'an unwrapped key is used for its maximum age and not a millisecond longer': async (m) => {
     const set = setUp(m, { maxAgeMs: 1000 })
     await makeTenants(set, 'acme')

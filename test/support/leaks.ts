@@ -66,7 +66,7 @@ export function leaksOf(
     .map(([name]) => name)
 }
 
-function spell(secret: string | Uint8Array): readonly string[] {
+export function spell(secret: string | Uint8Array): readonly string[] {
   const bytes = Buffer.from(secret as Uint8Array)
   const encoded = [bytes.toString('hex'), bytes.toString('base64'), bytes.toString('base64url')]
   const listed = [[...bytes].join(','), [...bytes].join(', '), [...bytes.subarray(0, 6)].join(', ')]

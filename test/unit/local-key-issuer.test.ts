@@ -315,6 +315,32 @@ describe.each(['local', 'remote'] as const)('verify on a %s store', (kind) => {
     }
   })
 
+  it('KI-2 verify sends the store nothing but reads', async () => {
+    const { issuer, calls, clock, truth } = await keyInstallation(kind)
+    const { key, info } = await issuer.issue(draft({ expiresAtMs: clock.nowMs() + 10_000 }))
+    const before = await truth.keys.get(info)
+    calls.length = 0
+    for (const ms of [0, 1_500, 3_000, 20_000]) {
+      clock.advance(ms)
+      for (const text of [key, generateKey(draft()).key, 'nonsense']) await issuer.verify(text)
+    }
+    const reads = new Set(['keys.find', 'epoch'])
+    expect(calls.filter((command) => !reads.has(command))).toEqual([])
+    expect(keyReads(calls)).toBeGreaterThan(0)
+    expect(await truth.keys.get(info)).toEqual(before)
+  })
+
+  it('KI-3 a denial is a value, and a store that cannot answer throws', async () => {
+    const { issuer, faults } = await keyInstallation(kind)
+    const { key, info } = await issuer.issue(draft())
+    faults.set('keys.find', 'lost-request')
+    await expect(issuer.verify(key)).rejects.toMatchObject({ code: 'TK_STORE_UNAVAILABLE' })
+    faults.clear()
+    await issuer.disable({ ...info, actor: 'ops' })
+    const disabled = { ok: false, code: 'TK_KEY_DISABLED', keyId: info.keyId }
+    expect(await issuer.verify(key)).toEqual(disabled)
+  })
+
   it('a key of a pepper that is no longer in the list is an error, not a denial', async () => {
     const { issuer, truth, clock } = await keyInstallation(kind)
     const { key } = await issuer.issue(draft())
@@ -385,7 +411,7 @@ describe('what is stored', () => {
     expect(dump, 'the dump does hold hashes').toContain(Buffer.from(hash).toString('hex'))
   })
 
-  it('T-K9 no later answer, audit row or event returns the key again', async () => {
+  it('KI-1 T-K9 no later answer, audit row or event returns the key again', async () => {
     const { issuer, truth, clock } = await keyInstallation('local')
     const { key, info } = await issuer.issue(draft())
     const ref = { tenantId: 'acme', keyId: info.keyId, actor: 'ops' }
@@ -479,7 +505,7 @@ describe('changes of state', () => {
     expect(await issuer.verify(key)).toMatchObject({ ok: false, code: 'TK_KEY_REVOKED' })
   })
 
-  it('T-I1 a key of another tenant answers as one that never existed', async () => {
+  it('KI-4 T-I1 a key of another tenant answers as one that never existed', async () => {
     const { issuer } = await keyInstallation('local')
     const { info, key } = await issuer.issue(draft())
     const foreign = { tenantId: 'globex', keyId: info.keyId, actor: 'mallory' }

@@ -69,7 +69,7 @@ describe('the local key ring', () => {
     )
   })
 
-  test('a KEK that is not in the ring is named when its id is one of ours', async () => {
+  test('KW-2 a KEK that is not in the ring is named when its id is one of ours', async () => {
     const wrapper = localKeyWrapper([{ id: 'kek-1', key: KEY }])
     const { wrapped } = await wrapper.wrap(DEK, AT)
     await expect(wrapper.unwrap({ kekId: 'kek-9', wrapped }, AT)).rejects.toThrow(
@@ -271,12 +271,12 @@ describe('what can be seen of a ring', () => {
     { id: 'kek-2', key: new Secret(base64(OTHER)) },
   ])
 
-  test('T-L1 T-L2 no channel shows a key', () => {
+  test('KW-3 T-L1 T-L2 no channel shows a key', () => {
     expect(Object.keys(channelsOf(ring)).length).toBeGreaterThanOrEqual(12)
     expect(leaksOf(ring, [KEY, OTHER])).toEqual([])
   })
 
-  test('T-L3 no error shows a key', async () => {
+  test('KW-3 T-L3 no error shows a key', async () => {
     const { wrapped } = await ring.wrap(DEK, AT)
     const failures = await Promise.allSettled([
       ring.unwrap({ kekId: 'kek-3', wrapped }, AT),

@@ -57,7 +57,7 @@ describe('the envelope secret store', () => {
     })
   })
 
-  test('T-I1 SS-5 the secret of another tenant answers as one that never existed', async () => {
+  test('SS-5 T-I1 the secret of another tenant answers as one that never existed', async () => {
     const { store } = await setUp()
     await store.put(input())
     const theirs = { ...REF, tenantId: 'other' }
@@ -274,6 +274,29 @@ describe('keys and failures', () => {
     expect(await reopened(storage, 'kek-1', 'kek-1')).toMatchObject({ info: { version: 1 } })
   })
 
+  test('S1.26 with the KEK lost, lists still work and a tenant can enter its secret again', async () => {
+    const { storage, store } = await setUp()
+    await store.put(input())
+    await store.put(input({ name: 'second' }))
+    const ringOf = (...ids: readonly string[]) =>
+      envelopeSecretStore({
+        storage,
+        keyWrapper: localKeyWrapper(ids.map((id) => ({ id, key: bytes(id, 32) }))),
+        clock: new ManualClock(),
+      })
+    const renewed = ringOf('kek-9')
+    expect((await renewed.list({ tenantId: 'acme', after: null, limit: 10 })).items).toHaveLength(2)
+    await expect(renewed.open(REF)).rejects.toMatchObject({ code: 'TK_KEK_UNKNOWN' })
+    expect(await renewed.put(input({ apiKey: 'sk-again' }))).toMatchObject({ version: 2 })
+    expect((await renewed.open(REF))!.fields.apiKey!.reveal()).toBe('sk-again')
+    // What was not entered again waits for its KEK to be found.
+    const second = { ...REF, name: 'second' }
+    await expect(renewed.open(second)).rejects.toMatchObject({ code: 'TK_KEK_UNKNOWN' })
+    const found = ringOf('kek-9', 'kek-1')
+    expect((await found.open(second))!.fields.apiKey!.reveal()).toBe(CANARY)
+    expect((await found.open(REF))!.fields.apiKey!.reveal()).toBe('sk-again')
+  })
+
   test('SS-3 a key service that does not answer is told apart from a secret that does not open', async () => {
     const { store, keyWrapper } = await setUp()
     await store.put(input())
@@ -288,7 +311,7 @@ describe('keys and failures', () => {
     expect((await store.open(REF))!.fields.apiKey!.reveal()).toBe(CANARY)
   })
 
-  test('each secret is opened anew: the data key is cached, the plaintext is not', async () => {
+  test('SS-2 each secret is opened anew: the data key is cached, the plaintext is not', async () => {
     const { store, storage, keyWrapper } = await setUp()
     await store.put(input())
     keyWrapper.unwraps.length = 0

@@ -6,7 +6,7 @@
  */
 import * as z from 'zod'
 import { systemWallClock, type WallClock } from '../../kernel/clock.ts'
-import { parse } from '../../kernel/validate.ts'
+import { objectWith, parse } from '../../kernel/validate.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { ledgerCommands } from './ledger.ts'
 import { dekCommands, secretCommands } from './secrets.ts'
@@ -20,12 +20,7 @@ export interface MemoryOptions {
 }
 
 const optionsSchema = z.strictObject({
-  clock: z
-    .custom<WallClock>(
-      (value) => typeof (value as Partial<WallClock> | null)?.nowMs === 'function',
-      'expected a clock with nowMs()',
-    )
-    .default(systemWallClock),
+  clock: objectWith<WallClock>(['nowMs'], 'expected a clock with nowMs()').default(systemWallClock),
 })
 
 /** @throws TenantKeysError TK_CONFIG_INVALID naming the option. */

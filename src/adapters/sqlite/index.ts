@@ -6,7 +6,7 @@
  */
 import * as z from 'zod'
 import { systemWallClock, type WallClock } from '../../kernel/clock.ts'
-import { parse } from '../../kernel/validate.ts'
+import { objectWith, parse } from '../../kernel/validate.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { SqliteDatabaseLike } from './client.ts'
 import { Connection } from './connection.ts'
@@ -18,7 +18,7 @@ import { auditCommands, outboxCommands, usageCommands } from './usage.ts'
 
 export type { SqliteDatabaseLike, SqliteStatementLike, SqliteValue } from './client.ts'
 
-interface CommonOptions {
+export interface CommonOptions {
   /** `FULL` (default): flushed to the disk with every commit. `NORMAL`: a power cut may take back the
    * last commits, a crash of the process does not; about 20 times faster. */
   readonly synchronous?: 'FULL' | 'NORMAL' | undefined
@@ -40,15 +40,6 @@ export type SqliteOptions =
       readonly database: SqliteDatabaseLike
     })
 
-const methods = <T>(names: readonly string[], expected: string) =>
-  z.custom<T>(
-    (value) =>
-      typeof value === 'object' &&
-      value !== null &&
-      names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function'),
-    expected,
-  )
-
 const optionsSchema = z
   .strictObject({
     file: z
@@ -56,13 +47,15 @@ const optionsSchema = z
       .min(1)
       .refine((path) => !path.includes('\0'), 'expected a path')
       .optional(),
-    database: methods<SqliteDatabaseLike>(
+    database: objectWith<SqliteDatabaseLike>(
       ['exec', 'prepare', 'close'],
       'expected an open better-sqlite3, libsql or node:sqlite database',
     ).optional(),
     synchronous: z.enum(['FULL', 'NORMAL']).default('FULL'),
     busyTimeoutMs: z.int().min(0).max(600_000).default(10_000),
-    clock: methods<WallClock>(['nowMs'], 'expected a clock with nowMs()').default(systemWallClock),
+    clock: objectWith<WallClock>(['nowMs'], 'expected a clock with nowMs()').default(
+      systemWallClock,
+    ),
   })
   .refine((o) => (o.file === undefined) !== (o.database === undefined), {
     path: ['file'],

@@ -9,8 +9,10 @@ import { budgetRows } from './budgets.ts'
 import { contextRows } from './contexts.ts'
 import { fetchRows } from './fetches.ts'
 import { keyRows } from './keys.ts'
+import { optionRows } from './options.ts'
 import type { Row } from './row.ts'
 import { secretRows } from './secrets.ts'
+import { standaloneRows } from './standalone.ts'
 import { tenantRows } from './tenants.ts'
 import { usageRows } from './usage.ts'
 
@@ -24,4 +26,6 @@ export const rows: readonly Row[] = [
   ...authorizeRows,
   ...contextRows,
   ...fetchRows,
+  ...optionRows,
+  ...standaloneRows,
 ]
