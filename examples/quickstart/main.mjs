@@ -1,6 +1,5 @@
 // One call, whole: from a platform key to a receipt, in one process. Run it with `npm run demo`.
 // With OPENAI_API_KEY set it calls the real API; otherwise a local stand-in, in a child process.
-import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,6 +7,7 @@ import { join } from 'node:path'
 import OpenAI from 'openai'
 import { createTenantKeys, definePolicy, formatUsd, localKeyWrapper } from 'tenantkeys'
 import { sqlite } from 'tenantkeys/sqlite'
+import { startProvider } from '../start-provider.mjs'
 
 const say = (title, ...lines) => console.log(`\n${title}\n${lines.map((l) => `  ${l}`).join('\n')}`)
 const real = process.env.OPENAI_API_KEY
@@ -130,21 +130,4 @@ async function refused(title, call) {
     return say(`Refused: ${title}`, error.code, error.message)
   }
   throw new Error(`not refused: ${title}`)
-}
-
-/** Starts the stand-in and waits for its port. */
-async function startProvider() {
-  const child = fork(new URL('./provider.mjs', import.meta.url))
-  let lastKey = ''
-  const port = await new Promise((resolve) => {
-    child.on('message', (message) => {
-      if (message.sawKey) lastKey = message.sawKey
-      if (message.port) resolve(message.port)
-    })
-  })
-  return {
-    baseUrl: `http://127.0.0.1:${port}/v1`,
-    lastKey: () => lastKey,
-    stop: () => child.kill(),
-  }
 }

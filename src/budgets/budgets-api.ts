@@ -202,7 +202,8 @@ const invalid = (field: string, reason: string): TenantKeysError =>
 /** A pool belongs to the tenant itself or to one above it, so that its ancestors lie on every path
  * that overflows into it. */
 async function poolRef(storage: Storage, key: BudgetKey, pool: BudgetAccount): Promise<AccountRef> {
-  const { account } = await budgetKey(storage, pool, key)
+  const { unit, window } = key
+  const { account } = await budgetKey(storage, pool, { unit, window })
   const tenant = await storage.tenants.get(key.tenantId)
   if (!tenant?.path.includes(pool.tenantId)) {
     throw invalid('overflowTo', 'the pool must belong to the tenant or to one above it')
