@@ -21,6 +21,8 @@ const OWNER: Readonly<Record<string, string>> = {
   [POOL.id]: 'org',
 }
 
+const LIMITS: Readonly<Record<string, bigint>> = { [KEY.id]: 50n, [ACME.id]: 40n }
+
 type Step =
   | { kind: 'reserve'; amount: number; units: 'usd' | 'both'; paidBy: 'tenant' | 'platform' }
   | { kind: 'settle' | 'void'; nth: number; amount: number }
@@ -84,7 +86,8 @@ async function ledger(): Promise<{ storage: Storage; clock: FakeClock }> {
   await tenants(storage, 'org', 'acme<org')
   await storage.keys.create(newKey('acme', 1), NONE)
   await storage.keys.create(newKey('org', 2), NONE)
-  for (const one of [ORG, ACME, KEY, POOL]) await setLimit(storage, one, 'month', one === KEY)
+  for (const one of [ORG, ACME, KEY, POOL])
+    await setLimit(storage, one, 'month', one === KEY || one === ACME)
   clock.advance(1)
   return { storage, clock }
 }
@@ -102,7 +105,7 @@ async function setLimit(
       unit: window === 'concurrent' ? 'calls' : 'usd',
       window,
       zone: 'UTC',
-      limit: account === KEY ? 40n : 300n,
+      limit: LIMITS[account.id] ?? 300n,
       overflow: pooled && account !== POOL ? POOL : null,
       source: 'explicit',
     },
