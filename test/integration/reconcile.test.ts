@@ -181,6 +181,18 @@ describe.each(STORES)('reconciliation of %s', (store, make) => {
     expect(await api.check()).toEqual({ ok: true, drifts: [] })
   })
 
+  test('a period that ended before a budget was set anew is not compared', async () => {
+    const ledger = await start()
+    const { api, clock } = ledger
+    clock.advance(31 * DAY_MS)
+    await ledger.settle(await ledger.reserve(3n), 3n)
+    await api.remove({ account: { tenantId: 'acme' }, window: 'month' })
+    clock.advance(1)
+    await api.set({ account: { tenantId: 'acme' }, window: 'month', limit: { usd: '1' } })
+    await ledger.settle(await ledger.reserve(3n), 3n)
+    expect(await api.check()).toEqual({ ok: true, drifts: [] })
+  })
+
   test.each(PLANTED)('$name is named, then mended', async ({ plant, named, sums = HONEST }) => {
     const ledger = await start()
     const { api, storage } = ledger

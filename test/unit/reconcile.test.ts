@@ -134,7 +134,10 @@ async function run(steps: readonly Step[]): Promise<LedgerSnapshot> {
         const holdId = holds[one.nth % Math.max(holds.length, 1)]
         if (holdId === undefined) break
         if (one.kind === 'void') await storage.ledger.void([{ tenantId: 'acme', holdId }])
-        else await storage.ledger.settle([settleOf('acme', holdId, BigInt(one.amount))])
+        else {
+          const item = settleOf('acme', holdId, BigInt(one.amount))
+          await storage.ledger.settle([{ ...item, actual: { ...item.actual, calls: 1n } }])
+        }
         break
       }
       case 'time':
