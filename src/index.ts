@@ -4,7 +4,7 @@
  * @module
  */
 export { type MemoryOptions, memory } from './adapters/memory/index.ts'
-export type { BudgetGuard } from './budgets/budget-guard.ts'
+export type { BudgetGuard, ReserveOptions } from './budgets/budget-guard.ts'
 export type {
   BudgetAccount,
   BudgetRef,
@@ -32,6 +32,7 @@ export type {
   TenantPlan,
 } from './budgets/plans-api.ts'
 export { presets } from './budgets/presets.ts'
+export type { RecommendApi, Recommendation, RecommendInput } from './budgets/recommend.ts'
 export {
   type RebalanceInput,
   rebalance,
@@ -40,7 +41,7 @@ export {
   shares,
 } from './budgets/shares.ts'
 export type { RebalanceBudgets, Rebalanced, SharesApi } from './budgets/shares-api.ts'
-export type { MonotonicClock, WallClock } from './kernel/clock.ts'
+export type { MonotonicClock, Timers, WallClock } from './kernel/clock.ts'
 export {
   type CodeInfo,
   ERROR_CODES,
@@ -76,6 +77,7 @@ export {
 } from './policy/define-policy.ts'
 export type { PolicyAsk, PolicyDecision, ScopePolicy } from './policy/scope-policy.ts'
 export type { DenialDetails } from './request/explain-denial.ts'
+export type { HoldMode } from './request/hold-amounts.ts'
 export type { CallContext } from './request/parts.ts'
 export type { Authorization, AuthorizeAsk } from './request/preview.ts'
 export type { BudgetLeft, Receipt } from './request/receipt.ts'

@@ -6,6 +6,7 @@
 import { type BudgetsApi, budgetsApi } from './budgets/budgets-api.ts'
 import { type PlansApi, plansApi } from './budgets/plans-api.ts'
 import { PlanBook } from './budgets/plans-book.ts'
+import { type RecommendApi, recommendApi } from './budgets/recommend.ts'
 import { type SharesApi, sharesApi } from './budgets/shares-api.ts'
 import { storageBudgetGuard } from './budgets/storage-budget-guard.ts'
 import { bindClient } from './clients/bind.ts'
@@ -34,7 +35,7 @@ export interface TenantKeys extends AsyncDisposable {
   readonly tenants: TenantsApi
   readonly keys: KeysApi
   readonly secrets: SecretsApi
-  readonly budgets: BudgetsApi & SharesApi
+  readonly budgets: BudgetsApi & SharesApi & RecommendApi
   readonly plans: PlansApi
   readonly usage: UsageApi
   /**
@@ -109,7 +110,11 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
       providers: parts.providers,
       allowedOrigins: options.allowedOrigins,
     }),
-    budgets: { ...budgetsApi(storage, { zone: options.zone }), ...sharesApi(storage) },
+    budgets: {
+      ...budgetsApi(storage, { zone: options.zone }),
+      ...sharesApi(storage),
+      ...recommendApi(storage),
+    },
     plans: plansApi(storage, plans),
     usage: usageApi(storage),
     withTenantKey: (client, context) => {

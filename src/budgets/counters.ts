@@ -5,8 +5,8 @@
  * @module
  */
 import { TenantKeysError } from '../kernel/errors.ts'
-import type { Counter, LineState } from '../storage/ledger-records.ts'
-import type { BudgetKey, NewBudget, NewLimit } from '../storage/storage.ts'
+import type { Counter, LineState, PeriodHistory } from '../storage/ledger-records.ts'
+import type { BudgetKey, BudgetPeriods, NewBudget, NewLimit } from '../storage/storage.ts'
 import { alerted } from './alerts.ts'
 import { type LedgerRows, lineState, lockPath } from './ledger-lines.ts'
 import { isAmount } from './money.ts'
@@ -60,6 +60,25 @@ export function setLimit(rows: LedgerRows, { tenantId, limit, ...key }: NewLimit
   const counter = alerted(rows, { ...known, limit, source: 'explicit' })
   rows.putCounter(counter)
   return counter
+}
+
+/**
+ * What `LedgerCommands.periods` answers.
+ *
+ * @param counter - as stored: its period may have ended without a call that rolled it.
+ * @param history - of this counter, in any order.
+ */
+export function periodsOf(
+  counter: Counter,
+  history: readonly PeriodHistory[],
+  { nowMs, limit }: { readonly nowMs: number; readonly limit: number },
+): BudgetPeriods {
+  const { accountId, unit, window, periodStartMs, posted, held } = counter
+  const isOver = periodStartMs < periodOf(window, counter.zone, nowMs).startMs
+  const last = { accountId, unit, window, periodStartMs, posted, held }
+  const ended = isOver ? [last, ...history] : [...history]
+  ended.sort((a, b) => b.periodStartMs - a.periodStartMs)
+  return { limit: counter.limit, ended: ended.slice(0, limit) }
 }
 
 /** What `LedgerCommands.budgets` answers: by account id, unit, window, rolled to the present. */

@@ -15,6 +15,7 @@ import {
   type LedgerRows,
   lineOf,
   lineState,
+  lockOrder,
   lockPath,
   positive,
   refusalOf,
@@ -88,7 +89,9 @@ export function decide(
     }
   }
   const named = longest(refusing)
-  if (named === null) return { counters, overflows, refusal: null, contended }
+  if (named === null) {
+    return { counters: counters.sort(lockOrder), overflows, refusal: null, contended }
+  }
   const { code, line } = named
   const amount = amountOf(asked, line.unit)
   const rooms = path.filter((c) => c.unit === line.unit).map((c) => widest(c, poolOf(c)))
@@ -130,14 +133,19 @@ const rank = ({ code }: Refusing): number => LASTING.indexOf(code)
 const longest = (refusing: readonly Refusing[]): Refusing | null =>
   refusing.reduce<Refusing | null>((a, b) => (a === null || rank(b) < rank(a) ? b : a), null)
 
-const smallest = (rooms: readonly bigint[]): bigint => rooms.reduce((a, b) => (b < a ? b : a))
+const smallest = (rooms: readonly bigint[]): bigint =>
+  rooms.reduce((least, room) => {
+    if (room < least) return room
+    return least
+  })
 
 /** What a line admits by itself or through its pool, whichever is more. */
 function widest(line: Counter, pool: readonly Counter[]): bigint {
   const own = roomOf(line)
   if (pool.length === 0) return own
   const shared = smallest(pool.map(roomOf))
-  return shared > own ? shared : own
+  if (shared > own) return shared
+  return own
 }
 
 /** When the last of the sliding lines that refuse has let enough go; `null`: one of them never. */

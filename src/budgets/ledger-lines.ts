@@ -51,7 +51,7 @@ export function lockPath(rows: LedgerRows, accounts: readonly AccountRef[]): Cou
     .map((counter) => roll(rows, counter))
 }
 
-function lockOrder(a: Counter, b: Counter): number {
+export function lockOrder(a: Counter, b: Counter): number {
   return (
     b.depth - a.depth ||
     compare(a.accountId, b.accountId) ||

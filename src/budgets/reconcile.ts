@@ -101,8 +101,9 @@ function compareSums(snapshot: LedgerSnapshot): readonly Comparison[] {
   const expected = expectedSums(snapshot, counters)
   const compare = (counter: Counter, line: HoldLine, found: Sums): Comparison => {
     const { posted = 0n, held = 0n, heldUntilMs = 0 } = expected.get(keyOf(line)) ?? {}
+    const sums = { posted: found.posted, held: found.held }
     const { tenantId } = counter
-    return { tenantId, line, found, expected: { posted, held }, heldUntilMs }
+    return { tenantId, line: plainLine(line), found: sums, expected: { posted, held }, heldUntilMs }
   }
   const running = snapshot.counters.map((c) => compare(c, lineOf(c), c))
   const ended = snapshot.history.flatMap((past) => {
@@ -113,7 +114,7 @@ function compareSums(snapshot: LedgerSnapshot): readonly Comparison[] {
       past.periodStartMs >= periodOf(counter.window, counter.zone, counter.createdAtMs).startMs
     return isOwn ? [compare(counter, past, past)] : []
   })
-  return [...running, ...ended].map(({ line, ...rest }) => ({ ...rest, line: plainLine(line) }))
+  return [...running, ...ended]
 }
 
 const plainLine = ({ accountId, unit, window, periodStartMs }: HoldLine): HoldLine => ({

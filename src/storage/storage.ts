@@ -39,6 +39,7 @@ import type {
   ExtendResult,
   Hold,
   LineState,
+  PeriodHistory,
   ReserveItem,
   ReserveResult,
   SettleItem,
@@ -240,6 +241,11 @@ export interface NewLimit extends BudgetKey {
   readonly limit: bigint
 }
 
+export interface BudgetPeriods {
+  readonly limit: bigint
+  readonly ended: readonly PeriodHistory[]
+}
+
 export interface LedgerCommands {
   /** Creates a counter at zero, or changes the limit of the one that is there and keeps its sums.
    * @throws TK_TENANT_NOT_FOUND; TK_INPUT_INVALID when the account is neither the tenant's own nor
@@ -256,6 +262,9 @@ export interface LedgerCommands {
   removeBudget(budget: BudgetKey, also: Also): Promise<boolean>
   /** Counters of one tenant's accounts, rolled to the present, by account id, unit, window. */
   budgets(tenantId: string): Promise<readonly LineState[]>
+  /** The limit of a budget and its ended periods, newest first, at most `limit` of them; periods that
+   * no call touched are left out. `null`: the tenant has no such budget. */
+  periods(query: BudgetKey & { readonly limit: number }): Promise<BudgetPeriods | null>
   reserve(items: readonly ReserveItem[]): Promise<readonly ReserveResult[]>
   /** As reserve decides, but holds nothing. */
   preview(item: {

@@ -181,6 +181,34 @@ describe.each(STORES)('reconciliation of %s', (store, make) => {
     expect(await api.check()).toEqual({ ok: true, drifts: [] })
   })
 
+  test('a period that ended before a budget was set anew is not compared', async () => {
+    const ledger = await start()
+    const { api, clock } = ledger
+    await ledger.settle(ledger.live, 20n)
+    clock.advance(31 * DAY_MS)
+    await ledger.settle(await ledger.reserve(3n), 3n)
+    await api.remove({ account: { tenantId: 'acme' }, window: 'month' })
+    clock.advance(1)
+    await api.set({ account: { tenantId: 'acme' }, window: 'month', limit: { usd: '1' } })
+    await ledger.settle(await ledger.reserve(3n), 3n)
+    expect(await api.check()).toEqual({ ok: true, drifts: [] })
+  })
+
+  test('a hold that waits for its sweep, and one that was forgotten in time, are no drift', async () => {
+    const ledger = await start()
+    const { api, clock, storage, settled } = ledger
+    clock.advance(TTL_MS + 60_000)
+    expect(await api.check()).toEqual({ ok: true, drifts: [] })
+    expect((await api.check({ graceMs: 59_999 })).drifts).toHaveLength(1)
+    await storage.ledger.sweep(10)
+    const { leaseId, events } = await storage.outbox.lease({ limit: 1000, leaseMs: 1000 })
+    await storage.outbox.ack({ leaseId, ids: events.map((event) => event.id) })
+    clock.advance(2 * DAY_MS)
+    expect(await api.prune()).toBe(2)
+    expect(await storage.ledger.hold({ tenantId: 'acme', holdId: settled })).toBeNull()
+    expect(await api.check()).toEqual({ ok: true, drifts: [] })
+  })
+
   test.each(PLANTED)('$name is named, then mended', async ({ plant, named, sums = HONEST }) => {
     const ledger = await start()
     const { api, storage } = ledger

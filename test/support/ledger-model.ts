@@ -1,163 +1,170 @@
 /**
- * The ledger as its rules are told, not as they are built: no counters, no history. What a budget has
- * posted and held is summed over all holds whenever somebody asks.
+ * The ledger as its rules are told, not as they are built: no counters, no sub-buckets, no history.
+ * What a budget has posted and held is summed over all holds whenever somebody asks.
  *
  * @module
  */
 import { periodOf } from '../../src/budgets/windows.ts'
-import type { AccountRef, HoldState, LineState, Window } from '../../src/storage/ledger-records.ts'
+import type {
+  Amounts,
+  HoldState,
+  LineState,
+  Overflow,
+  Unit,
+  Window,
+} from '../../src/storage/ledger-records.ts'
+import {
+  type Answer,
+  type BudgetSetting,
+  counts,
+  inOrder,
+  judge,
+  keeps,
+  type ModelBudget,
+  type ModelHold,
+  type ModelLine,
+  most,
+  of,
+  type Question,
+  TENTH_MS,
+  type Verdict,
+  type World,
+} from './ledger-model-judge.ts'
 
-export interface ModelBudget {
-  /** A budget that was removed and set again is another one. */
-  readonly serial: number
-  readonly tenantId: string
-  readonly account: AccountRef
-  readonly window: Window
-  readonly zone: string
-  limit: bigint
-}
-
-interface ModelLine {
-  readonly accountId: string
-  readonly window: Window
-  readonly serial: number
-  readonly periodStartMs: number
-}
-
-export interface ModelHold {
-  readonly id: string
-  readonly tenantId: string
-  readonly accounts: readonly AccountRef[]
-  readonly asked: bigint
-  readonly lines: readonly ModelLine[]
-  state: HoldState
-  amount: bigint
-  actual: bigint
-  sequence: number
-  expiresAtMs: number
-}
-
-/** An answer without `heldUntilMs`, which the port only bounds from below. */
-type Answer = Readonly<Record<string, unknown>>
+export type { BudgetSetting, Question } from './ledger-model-judge.ts'
 
 const MISMATCH = { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH' } as const
 const NOT_FOUND = { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND' } as const
-
-export class LedgerModel {
+const same = (a: Amounts, b: Amounts): boolean =>
+  Object.keys({ ...a, ...b }).every((unit) => of(a, unit) === of(b, unit))
+export class LedgerModel implements World {
   nowMs = 0
   readonly budgets: ModelBudget[] = []
   readonly holds: ModelHold[] = []
   readonly events: string[] = []
-  readonly #paths: Readonly<Record<string, readonly string[]>>
+  readonly paths: Readonly<Record<string, readonly string[]>>
   #serial = 0
 
   /** @param paths - tenant to the ids from its root down to it. */
   constructor(paths: Readonly<Record<string, readonly string[]>>) {
-    this.#paths = paths
+    this.paths = paths
   }
 
-  setBudget(budget: Omit<ModelBudget, 'serial'>): void {
-    const known = this.#find(budget.account.id, budget.window)
-    if (known) known.limit = budget.limit
-    else this.budgets.push({ ...budget, serial: this.#serial++ })
+  setBudget(
+    key: Pick<ModelBudget, 'tenantId' | 'account' | 'unit' | 'window' | 'zone'>,
+    setting: BudgetSetting,
+  ): void {
+    const known = this.#find(key.account.id, key.unit, key.window)
+    if (known) {
+      Object.assign(known, setting)
+      this.#alert(known)
+      return
+    }
+    const fresh = { taken: [], reported: { periodStartMs: 0, percent: 0 } }
+    const serial = this.#serial++
+    this.budgets.push({ ...key, ...setting, ...fresh, serial, createdAtMs: this.nowMs })
   }
 
-  removeBudget(accountId: string, window: Window): boolean {
-    const at = this.budgets.findIndex((b) => b.account.id === accountId && b.window === window)
-    if (at >= 0) this.budgets.splice(at, 1)
-    return at >= 0
+  removeBudget(accountId: string, unit: Unit, window: Window): boolean {
+    const known = this.#find(accountId, unit, window)
+    if (known) this.budgets.splice(this.budgets.indexOf(known), 1)
+    return known !== undefined
   }
 
-  reserve(
-    id: string,
-    tenantId: string,
-    accounts: readonly AccountRef[],
-    amount: bigint,
-    ttlMs: number,
-  ): Answer {
+  reserve(id: string, asked: Question, ttlMs: number): Answer {
     const known = this.holds.find((h) => h.id === id)
     if (known) {
-      const same =
-        known.tenantId === tenantId &&
-        known.asked === amount &&
-        JSON.stringify(known.accounts) === JSON.stringify(accounts)
-      if (!same) return { ...MISMATCH, denial: null }
-      const { expiresAtMs } = known
-      return { ok: true, holdId: id, expiresAtMs, lines: this.#linesOf(known), replayed: true }
+      const repeats =
+        known.tenantId === asked.tenantId &&
+        known.paidBy === asked.paidBy &&
+        same(known.asked, asked.amounts) &&
+        JSON.stringify(known.accounts) === JSON.stringify(asked.accounts)
+      if (!repeats) return { ...MISMATCH, denial: null }
+      const { expiresAtMs, overflows } = known
+      const lines = this.#path(this.#accountsOf(known))
+        .filter((b) => (keeps(b) ? this.#isOn(known, b) : this.#charges(known, b)))
+        .map((b) => this.state(b))
+      return { ok: true, holdId: id, expiresAtMs, lines, overflows, replayed: true }
     }
-    const refused = this.#refuse(tenantId, accounts, amount)
+    const { refused, budgets, overflows } = this.#decide(asked)
     if (refused) return refused
-    const path = this.#path(accounts)
     const expiresAtMs = this.nowMs + ttlMs
-    const lines = path.map((b) => ({
-      accountId: b.account.id,
-      window: b.window,
-      serial: b.serial,
-      periodStartMs: this.#period(b).startMs,
-    }))
+    for (const b of budgets) this.#take(b, of(asked.amounts, b.unit))
     this.holds.push({
-      ...{ id, tenantId, accounts, lines, amount, expiresAtMs },
-      ...{ asked: amount, state: 'held', actual: 0n, sequence: 0 },
+      ...{ ...asked, id, overflows, expiresAtMs, createdAtMs: this.nowMs },
+      lines: budgets.filter(keeps).map((budget) => this.#lineOf(budget)),
+      ...{ asked: asked.amounts, state: 'held', actual: {}, sequence: 0 },
     })
-    return {
-      ok: true,
-      holdId: id,
-      expiresAtMs,
-      lines: path.map((b) => this.state(b)),
-      replayed: false,
+    for (const { from, to } of overflows) {
+      const amount = of(asked.amounts, from.unit)
+      this.events.push(
+        `overflow ${id} ${from.accountId} ${from.unit} ${from.window} ${to} ${amount}`,
+      )
     }
+    const lines = budgets.map((b) => this.state(b))
+    return { ok: true, holdId: id, expiresAtMs, lines, overflows, replayed: false }
   }
 
-  preview(tenantId: string, accounts: readonly AccountRef[], amount: bigint): Answer {
+  preview(asked: Question): Answer {
     // Whether a preview sweeps is the store's choice: look at the world as after one.
     const before = this.holds.map((h) => h.state)
     const events = this.events.length
-    const refused = this.#refuse(tenantId, accounts, amount)
+    const { refused, budgets, overflows } = this.#decide(asked)
+    const lines = budgets.map((b) => this.state(b))
+    const expiresAtMs = this.nowMs
     const answer = refused ?? {
-      ok: true,
-      holdId: '',
-      expiresAtMs: this.nowMs,
-      lines: this.#path(accounts).map((b) => this.state(b)),
-      replayed: false,
+      ...{ ok: true, holdId: '', expiresAtMs, lines, overflows, replayed: false },
     }
     for (const [n, state] of before.entries()) this.holds[n]!.state = state
     this.events.length = events
     return answer
   }
 
-  extend(id: string, tenantId: string, sequence: number, total: bigint, ttlMs: number): Answer {
+  extend(id: string, tenantId: string, sequence: number, totals: Amounts, ttlMs: number): Answer {
     const hold = this.#own(id, tenantId)
     if (!hold) return { ...NOT_FOUND, denial: null }
     const { expiresAtMs } = hold
-    if (sequence === hold.sequence && total === hold.amount) return { ok: true, expiresAtMs }
+    if (sequence === hold.sequence && same(totals, hold.amounts)) return { ok: true, expiresAtMs }
     if (hold.state !== 'held' || expiresAtMs <= this.nowMs) {
       return { ok: false, code: 'TK_BUDGET_HOLD_LOST', denial: null }
     }
-    if (sequence <= hold.sequence || total < hold.amount) return { ...MISMATCH, denial: null }
-    const live = (): readonly ModelBudget[] =>
-      this.#path(hold.accounts).filter((b) => hold.lines.some((l) => this.#isLine(b, l)))
-    const refused = this.#refuseOn(live, total - hold.amount)
+    const units = Object.keys({ ...totals, ...hold.amounts })
+    const more = Object.fromEntries(units.map((u) => [u, of(totals, u) - of(hold.amounts, u)]))
+    const shrinks = Object.values(more).some((amount) => amount < 0n)
+    if (sequence <= hold.sequence || shrinks) return { ...MISMATCH, denial: null }
+    const charged = (): readonly ModelBudget[] =>
+      this.#path(this.#accountsOf(hold)).filter((b) => this.#charges(hold, b))
+    const { refused } = this.#swept(() =>
+      judge(this, charged(), more, { hold, paidBy: hold.paidBy }),
+    )
     if (refused) return refused
-    hold.amount = total
+    for (const b of charged()) this.#take(b, of(more, b.unit))
+    hold.amounts = totals
     hold.sequence = sequence
     hold.expiresAtMs = Math.max(expiresAtMs, this.nowMs + ttlMs)
     return { ok: true, expiresAtMs: hold.expiresAtMs }
   }
 
-  settle(id: string, tenantId: string, actual: bigint): Answer {
+  settle(id: string, tenantId: string, actual: Amounts): Answer {
     const hold = this.#own(id, tenantId)
     if (!hold) return NOT_FOUND
     const replayed = hold.state === 'posted' || hold.state === 'late_posted'
-    if (hold.state === 'voided' || (replayed && hold.actual !== actual)) return MISMATCH
+    if (hold.state === 'voided' || (replayed && !same(hold.actual, actual))) return MISMATCH
     if (!replayed) {
       const late = hold.state === 'expired' || hold.expiresAtMs <= this.nowMs
       hold.state = late ? 'late_posted' : 'posted'
       hold.actual = actual
       this.events.push(id)
+      const touched = hold.lines.filter((l) => this.#isRunning(l) && of(actual, l.budget.unit) > 0n)
+      for (const { budget } of touched) this.#alert(budget)
     }
-    const over = actual - hold.amount
-    const overage = { usd: over > 0n ? over : 0n }
-    return { ok: true, state: hold.state, lines: this.#linesOf(hold), overage, replayed }
+    const overage = Object.fromEntries(
+      Object.keys(hold.actual).map((u) => [u, most(of(hold.actual, u) - of(hold.amounts, u), 0n)]),
+    )
+    const lines = this.#path(this.#accountsOf(hold))
+      .filter((b) => this.#isOn(hold, b))
+      .map((b) => this.state(b))
+    return { ok: true, state: hold.state, lines, overage, replayed }
   }
 
   void(id: string, tenantId: string): Answer {
@@ -182,30 +189,22 @@ export class LedgerModel {
   }
 
   state(budget: ModelBudget): LineState {
-    const { account, window, limit } = budget
-    const mine = this.holds.filter((h) => h.lines.some((l) => this.#isLine(budget, l)))
-    const sum = (states: readonly HoldState[], value: (h: ModelHold) => bigint): bigint =>
-      mine.filter((h) => states.includes(h.state)).reduce((a, h) => a + value(h), 0n)
-    return {
-      accountId: account.id,
-      unit: 'usd',
-      window,
-      limit,
-      posted: sum(['posted', 'late_posted'], (h) => h.actual),
-      held: sum(['held'], (h) => h.amount),
-      resetsAtMs: this.#period(budget).endMs,
-    }
+    const { account, unit, window, limit } = budget
+    const mine = this.holds.filter((h) => this.#lineIn(h, budget))
+    const sum = (states: readonly HoldState[], value: (h: ModelHold) => Amounts): bigint =>
+      mine.filter((h) => states.includes(h.state)).reduce((a, h) => a + of(value(h), unit), 0n)
+    const posted = window === 'concurrent' ? 0n : sum(['posted', 'late_posted'], (h) => h.actual)
+    const used = posted + this.slidingSum(budget, this.nowMs)
+    const held = sum(['held'], (h) => h.amounts)
+    const resetsAtMs = this.period(budget).endMs
+    return { accountId: account.id, unit, window, limit, posted: used, held, resetsAtMs }
   }
 
   /** When the last hold that holds something ends; what `heldUntilMs` must not be earlier than. */
-  latestEnd(accountId: string, window: Window): number {
-    const budget = this.#find(accountId, window)
+  latestEnd(accountId: string, unit: Unit, window: Window): number {
+    const budget = this.#find(accountId, unit, window)
     const live = this.holds.filter(
-      (h) =>
-        h.state === 'held' &&
-        h.amount > 0n &&
-        budget &&
-        h.lines.some((l) => this.#isLine(budget, l)),
+      (h) => h.state === 'held' && of(h.amounts, unit) > 0n && budget && this.#lineIn(h, budget),
     )
     return Math.max(0, ...live.map((h) => h.expiresAtMs))
   }
@@ -214,55 +213,101 @@ export class LedgerModel {
     return this.holds.find((h) => h.id === id && h.tenantId === tenantId)
   }
 
-  #find(accountId: string, window: Window): ModelBudget | undefined {
-    return this.budgets.find((b) => b.account.id === accountId && b.window === window)
+  #find(accountId: string, unit: Unit, window: Window): ModelBudget | undefined {
+    return this.budgets.find(
+      (b) => b.account.id === accountId && b.unit === unit && b.window === window,
+    )
   }
 
-  #period(budget: ModelBudget): { startMs: number; endMs: number | null } {
+  period(budget: ModelBudget): { startMs: number; endMs: number | null } {
     return periodOf(budget.window, budget.zone, this.nowMs)
   }
 
-  #isLine(budget: ModelBudget, line: ModelLine): boolean {
-    return line.serial === budget.serial && line.periodStartMs === this.#period(budget).startMs
+  #lineOf(budget: ModelBudget): ModelLine {
+    return { budget, periodStartMs: this.period(budget).startMs }
   }
 
-  #path(accounts: readonly AccountRef[]): readonly ModelBudget[] {
-    const order = (b: ModelBudget): string => `${9 - b.account.depth} ${b.account.id} ${b.window}`
-    return this.budgets
-      .filter((b) => accounts.some((a) => a.id === b.account.id))
-      .sort((a, b) => (order(a) < order(b) ? -1 : 1))
+  #isRunning({ budget, periodStartMs }: ModelLine): boolean {
+    return this.budgets.includes(budget) && periodStartMs === this.period(budget).startMs
   }
 
-  #linesOf(hold: ModelHold): readonly LineState[] {
-    return this.#path(hold.accounts)
-      .filter((b) => hold.lines.some((l) => l.accountId === b.account.id && l.window === b.window))
-      .map((b) => this.state(b))
+  /** The hold's line on this very budget, in the running period. */
+  #lineIn(hold: ModelHold, budget: ModelBudget): boolean {
+    return hold.lines.some((l) => l.budget === budget && this.#isRunning(l))
   }
 
-  #refuse(tenantId: string, accounts: readonly AccountRef[], amount: bigint): Answer | null {
-    const above = this.#paths[tenantId] ?? []
-    if (this.#path(accounts).some((b) => !above.includes(b.tenantId))) {
-      return { ok: false, code: 'TK_INPUT_INVALID', denial: null }
+  /** True when the hold was charged to a budget of that name, whichever it was. */
+  #isOn(hold: ModelHold, { account, unit, window }: ModelBudget): boolean {
+    return hold.lines.some(
+      ({ budget: b }) => b.account.id === account.id && b.unit === unit && b.window === window,
+    )
+  }
+
+  /** Whether an extension asks this budget. */
+  #charges(hold: ModelHold, b: ModelBudget): boolean {
+    if (b.createdAtMs > hold.createdAtMs) return false
+    if (keeps(b)) return this.#lineIn(hold, b)
+    const isFrom = ({ from }: Overflow): boolean =>
+      from.accountId === b.account.id && from.unit === b.unit && from.window === b.window
+    if (!counts(b, hold.paidBy) || hold.overflows.some(isFrom)) return false
+    return (
+      hold.accounts.some((a) => a.id === b.account.id) ||
+      hold.overflows.some((o) => o.to === b.account.id && o.from.unit === b.unit)
+    )
+  }
+
+  #accountsOf({ accounts, overflows }: ModelHold): readonly string[] {
+    return [...accounts.map((a) => a.id), ...overflows.map((o) => o.to)]
+  }
+
+  #path(accountIds: readonly string[]): readonly ModelBudget[] {
+    return inOrder(this, accountIds)
+  }
+
+  #take(b: ModelBudget, amount: bigint): void {
+    if (TENTH_MS[b.window]) b.taken.push({ atMs: this.nowMs, amount })
+  }
+
+  /** What counts at a moment: the running tenth and the ten before it. */
+  slidingSum(b: ModelBudget, atMs: number): bigint {
+    const tenth = TENTH_MS[b.window]
+    if (!tenth) return 0n
+    const first = Math.floor(atMs / tenth) - 10
+    const counted = b.taken.filter((t) => Math.floor(t.atMs / tenth) >= first)
+    return counted.reduce((sum, t) => sum + t.amount, 0n)
+  }
+
+  #alert(b: ModelBudget): void {
+    const periodStartMs = this.period(b).startMs
+    const { limit, posted, resetsAtMs } = this.state(b)
+    const before = b.reported.periodStartMs === periodStartMs ? b.reported.percent : 0
+    if (posted === 0n || TENTH_MS[b.window]) return
+    for (const percent of b.alerts.filter(
+      (p) => p > before && posted * 100n >= limit * BigInt(p),
+    )) {
+      b.reported = { periodStartMs, percent }
+      const elapsed = BigInt(this.nowMs - Math.max(periodStartMs, b.createdAtMs))
+      const atMs = this.nowMs + Number(((limit - posted) * elapsed) / posted)
+      const isBefore = elapsed > 0n && (resetsAtMs === null || atMs < resetsAtMs)
+      const exhausted = posted >= limit ? this.nowMs : isBefore ? atMs : null
+      const name = `${b.account.id} ${b.unit} ${b.window}`
+      this.events.push(`threshold ${name} ${percent} ${limit} ${posted} ${exhausted}`)
     }
-    return this.#refuseOn(() => this.#path(accounts), amount)
   }
 
-  #refuseOn(path: () => readonly ModelBudget[], asked: bigint): Answer | null {
-    const refused = this.#judge(path(), asked)
-    if (refused?.code !== 'TK_BUDGET_CONTENDED' || this.sweep(64) === 0) return refused
-    return this.#judge(path(), asked)
+  #decide({ tenantId, accounts, amounts, paidBy }: Question): Verdict {
+    const above = this.paths[tenantId] ?? []
+    const path = (): readonly ModelBudget[] => this.#path(accounts.map((a) => a.id))
+    if (path().some((b) => !above.includes(b.tenantId))) {
+      const refused = { ok: false, code: 'TK_INPUT_INVALID', denial: null }
+      return { budgets: [], overflows: [], refused, contended: false }
+    }
+    const counted = (): readonly ModelBudget[] => path().filter((b) => counts(b, paidBy))
+    return this.#swept(() => judge(this, counted(), amounts, { hold: null, paidBy }))
   }
 
-  #judge(path: readonly ModelBudget[], asked: bigint): Answer | null {
-    const lines = path.map((b) => this.state(b))
-    const room = (l: LineState): bigint => l.limit - l.posted - l.held
-    const refusing = lines.filter((l) => asked > room(l))
-    const spent = refusing.find((l) => l.posted + asked > l.limit)
-    const named = spent ?? refusing[0]
-    if (!named) return null
-    const rooms = lines.map(room).sort((a, b) => (a < b ? -1 : 1))
-    const wouldFit = rooms[0]! > 0n ? rooms[0]! : 0n
-    const code = spent ? 'TK_BUDGET_EXHAUSTED' : 'TK_BUDGET_CONTENDED'
-    return { ok: false, code, denial: { ...named, asked, wouldFit } }
+  #swept(judge: () => Verdict): Verdict {
+    const first = judge()
+    return first.contended && this.sweep(64) > 0 ? judge() : first
   }
 }

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { budgetsOf, checkOwner, setBudget, setLimit } from '../../budgets/counters.ts'
+import { budgetsOf, checkOwner, periodsOf, setBudget, setLimit } from '../../budgets/counters.ts'
 import { type EntryRows, postEntry } from '../../budgets/entries.ts'
 import * as rules from '../../budgets/ledger.ts'
 import { checkPrune } from '../../budgets/prune.ts'
 import { repairLedger } from '../../budgets/repair.ts'
-import type { HoldLine, PeriodHistory } from '../../storage/ledger-records.ts'
+import type { Counter, HoldLine, PeriodHistory } from '../../storage/ledger-records.ts'
 import type { LedgerCommands } from '../../storage/storage.ts'
 import { prune, snapshot } from './ledger-upkeep.ts'
 import type { MemoryState } from './state.ts'
@@ -58,6 +58,14 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
           rowsOf(state, nowMs),
           own.map((all) => all[0]!.accountId),
         )
+      }),
+    periods: ({ tenantId, account, unit, window, limit }) =>
+      state.run((nowMs) => {
+        const isOne = (row: Pick<Counter, 'accountId' | 'unit' | 'window'>): boolean =>
+          row.accountId === account.id && row.unit === unit && row.window === window
+        const counter = (state.counters.get(account.id) ?? []).find(isOne)
+        if (counter?.tenantId !== tenantId) return null
+        return periodsOf(counter, [...state.history.values()].filter(isOne), { nowMs, limit })
       }),
     reserve: (items) => each(items, rules.reserve),
     preview: (item) => state.look((nowMs) => rules.preview(rowsOf(state, nowMs), item)),

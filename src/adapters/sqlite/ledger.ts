@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { budgetsOf, checkOwner, setBudget, setLimit } from '../../budgets/counters.ts'
+import { budgetsOf, checkOwner, periodsOf, setBudget, setLimit } from '../../budgets/counters.ts'
 import { postEntry } from '../../budgets/entries.ts'
 import * as rules from '../../budgets/ledger.ts'
 import { checkPrune } from '../../budgets/prune.ts'
@@ -12,7 +12,7 @@ import type { LedgerCommands } from '../../storage/storage.ts'
 import { writeAlso } from './also.ts'
 import type { Connection, ReadTx } from './connection.ts'
 import { RowReader } from './decode.ts'
-import { holdOf, SqliteLedgerRows } from './ledger-rows.ts'
+import { counterOf, historyOf, holdOf, SqliteLedgerRows } from './ledger-rows.ts'
 import { prune, snapshot } from './ledger-upkeep.ts'
 import { needTenant } from './rows.ts'
 import { findKey } from './tenants-keys.ts'
@@ -20,6 +20,10 @@ import { findKey } from './tenants-keys.ts'
 const REMOVE_COUNTER = `DELETE FROM tk_counters
   WHERE tenant_id = ? AND account_id = ? AND unit = ? AND period = ?`
 const OWN_ACCOUNTS = 'SELECT DISTINCT account_id FROM tk_counters WHERE tenant_id = ?'
+const OWN_COUNTER = `SELECT * FROM tk_counters
+  WHERE tenant_id = ? AND account_id = ? AND unit = ? AND period = ?`
+const NEWEST_PERIODS = `SELECT * FROM tk_counter_history
+  WHERE account_id = ? AND unit = ? AND period = ? ORDER BY period_start_ms DESC LIMIT ?`
 const OWN_HOLD = 'SELECT * FROM tk_holds WHERE id = ? AND tenant_id = ?'
 
 const rowsOf = ({ client, nowMs }: ReadTx): SqliteLedgerRows => new SqliteLedgerRows(client, nowMs)
@@ -66,6 +70,13 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
         const own = tx.client.all(OWN_ACCOUNTS, tenantId)
         const ids = own.map((row) => new RowReader('tk_counters', row).text('account_id'))
         return budgetsOf(rowsOf(tx), ids)
+      }),
+    periods: ({ tenantId, account, unit, window, limit }) =>
+      connection.snapshot(({ client, nowMs }) => {
+        const columns = client.get(OWN_COUNTER, tenantId, account.id, unit, window)
+        if (columns === null) return null
+        const history = client.all(NEWEST_PERIODS, account.id, unit, window, limit).map(historyOf)
+        return periodsOf(counterOf(columns), history, { nowMs, limit })
       }),
     reserve: (items) => each(items, rules.reserve),
     preview: (item) => connection.snapshot((tx) => rules.preview(rowsOf(tx), item)),

@@ -78,6 +78,7 @@ export function everyCommand(storage: Storage): readonly NamedCall[] {
       setLimits: () => storage.ledger.setLimits([{ ...budget, limit: 10n }], also),
       removeBudget: () => storage.ledger.removeBudget(budget, also),
       budgets: () => storage.ledger.budgets(tenantId),
+      periods: () => storage.ledger.periods({ ...budget, limit: 10 }),
       reserve: () =>
         storage.ledger.reserve([
           { holdId, tenantId, accounts, amounts, ttlMs: 60_000, call: call() },

@@ -242,6 +242,7 @@ export const entryCases: readonly ConformanceCase[] = [
       await bench.expect(21n, 0n)
       clock.advance(31 * 86_400_000)
       await bench.settle(await bench.hold(1n), 1n)
+      assert.equal(await repair(20n, 23n), false)
       assert.equal(await repair(21n, 22n), true)
       await bench.expect(1n, 0n)
       assert.equal(one(there(await storage.ledger.audit('acme')).history).posted, 22n)

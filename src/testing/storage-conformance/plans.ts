@@ -11,6 +11,8 @@ import { ask, codeOf, ledgerBench, tenantAccount } from './ledger-bench.ts'
 import { ALL, badAlso, goodAlso, NONE, tenants } from './samples.ts'
 import { allPages } from './tenants.ts'
 
+const DAY_MS = 86_400_000
+
 /** A plan with limits in nano-USD by window. */
 const planOf = (
   name: string,
@@ -217,6 +219,30 @@ export const planCases: readonly ConformanceCase[] = [
       assert.deepEqual([a?.limit, a?.held, a?.counts], [6n, 6n, 'platform'])
       assert.deepEqual(limitsOf(await storage.ledger.budgets('b')), { month: 14n })
       await bench.expect(0n, 6n)
+    },
+  },
+  {
+    title: 'ST-2 ended periods come newest first, also before a call has rolled the counter',
+    run: async ({ storage, clock }) => {
+      const bench = await ledgerBench(storage, { limit: 100n, window: 'day' })
+      const key = { tenantId: 'acme', account: tenantAccount('acme'), unit: 'usd' } as const
+      const used = async (limit: number): Promise<readonly bigint[] | undefined> => {
+        const found = await storage.ledger.periods({ ...key, window: 'day', limit })
+        return found?.ended.map((period) => period.posted)
+      }
+      assert.deepEqual(await used(10), [])
+      for (const amount of [7n, 8n, 9n]) {
+        await bench.settle(await bench.hold(10n), amount)
+        clock.advance(DAY_MS)
+      }
+      assert.deepEqual(await used(10), [9n, 8n, 7n])
+      assert.deepEqual(await used(2), [9n, 8n])
+      await bench.hold(1n)
+      assert.deepEqual(await used(10), [9n, 8n, 7n])
+      assert.equal(await storage.ledger.periods({ ...key, window: 'month', limit: 1 }), null)
+      await tenants(storage, 'other')
+      const foreign = { ...key, tenantId: 'other', window: 'day', limit: 1 } as const
+      assert.equal(await storage.ledger.periods(foreign), null)
     },
   },
 ]
