@@ -107,7 +107,7 @@ function rawWatcher(observed: Observed, shared: Shared): BodyWatcher {
   let text = ''
   let size = 0
   return {
-    chunk: async (value) => {
+    chunk: (value) => {
       size += value.length
       shared.delivered = Math.max(shared.delivered, size)
       if (size <= MAX_RAW_BYTES) text += decoder.decode(value, { stream: true })

@@ -60,7 +60,7 @@ function streamWatcher(
   let ended = false
   const parser = createParser({
     onEvent: (event) => {
-      const kind = reader.push({ event: event.event, data: event.data })
+      const kind = reader.push(event)
       if (kind === 'end') ended = true
       if (kind !== 'usage-only') rewriter?.event(event)
     },
@@ -68,10 +68,10 @@ function streamWatcher(
     onRetry: (ms) => rewriter?.line(`retry: ${ms}\n`),
   })
   return {
-    chunk: async (value) => {
+    chunk: (value) => {
       parser.feed(decoder.decode(value, { stream: true }))
-      if (ended) await finish('completed')
-      return rewriter ? rewriter.take() : value
+      const out = rewriter ? rewriter.take() : value
+      return ended ? finish('completed').then(() => out) : out
     },
     end: async () => {
       // Some servers close without an end marker: what counts is whether the usage arrived.
