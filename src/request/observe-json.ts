@@ -6,6 +6,7 @@
  */
 import { utf8Length } from '../kernel/encoding.ts'
 import { type Observed, settleMeasured, settleUnread } from './observed.ts'
+import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
 /** Largest body whose usage is looked for when the caller reads it as a raw stream, in bytes. */
@@ -52,7 +53,8 @@ function watch(observed: Observed, response: Response, shared: Shared): Response
     } catch (error) {
       // Broken or unreadable after a 2xx: the call was made, so it is charged.
       await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken')
-      throw error
+      // What cannot be parsed is the answer itself, which is the caller's.
+      throw error instanceof SyntaxError ? error : transportError('terminated', error, signal)
     } finally {
       shared.done()
     }
@@ -120,9 +122,11 @@ function rawWatcher(observed: Observed, shared: Shared): BodyWatcher {
         : settleUnread(observed, 'unreadable', size))
       return null
     },
-    broken: () => {
+    broken: async (error) => {
+      const { signal } = observed
       shared.done()
-      return settleUnread(observed, observed.signal?.aborted ? 'aborted' : 'broken', size)
+      await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken', size)
+      return transportError('terminated', error, signal)
     },
     cancelled: async () => {
       if (--shared.open > 0) return

@@ -11,6 +11,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { StreamReader } from '../providers/provider.ts'
 import { type Observed, settleEstimated, settleMeasured } from './observed.ts'
+import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
 export function observeStream(observed: Observed): Response {
@@ -78,7 +79,10 @@ function streamWatcher(
       await finish(ended || reader.usage() ? 'completed' : 'broken')
       return rewriter?.take() ?? null
     },
-    broken: () => finish(signal?.aborted ? 'aborted' : 'broken'),
+    broken: async (error) => {
+      await finish(signal?.aborted ? 'aborted' : 'broken')
+      return transportError('terminated', error, signal)
+    },
     cancelled: () => finish(ended ? 'completed' : 'aborted'),
   }
 }

@@ -12,8 +12,8 @@ export interface BodyWatcher {
   chunk(value: Uint8Array): Uint8Array | Promise<Uint8Array>
   /** The body ended. @returns bytes still to hand on. */
   end(): Promise<Uint8Array | null>
-  /** Reading failed. */
-  broken(): Promise<void>
+  /** Reading failed. @returns what the reader is told. */
+  broken(error: unknown): Promise<unknown>
   /** The caller lost interest. */
   cancelled(): Promise<void>
 }
@@ -68,8 +68,7 @@ function wrap(source: () => Body, watcher: BodyWatcher): Body {
             if (done || (out && out.length > 0)) return
           }
         } catch (error) {
-          await watcher.broken()
-          controller.error(error)
+          controller.error(await watcher.broken(error))
         }
       },
       async cancel(reason) {
