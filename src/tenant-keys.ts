@@ -86,8 +86,11 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   }
   const close = async (): Promise<void> => {
     await flush()
-    await storage.close()
-    secrets.forgetKeys()
+    try {
+      await storage.close()
+    } finally {
+      secrets.forgetKeys()
+    }
   }
   return {
     tenants: tenantsApi(storage),
