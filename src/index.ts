@@ -16,6 +16,7 @@ export { formatUsd, parseUsd } from './budgets/money.ts'
 export type { MonotonicClock, WallClock } from './kernel/clock.ts'
 export {
   type CodeInfo,
+  type DenialDetails,
   ERROR_CODES,
   type ErrorCode,
   type ErrorDetails,
@@ -48,7 +49,6 @@ export {
   type ScopeDefinition,
 } from './policy/define-policy.ts'
 export type { PolicyAsk, PolicyDecision, ScopePolicy } from './policy/scope-policy.ts'
-export type { DenialDetails } from './request/explain-denial.ts'
 export type { CallContext } from './request/parts.ts'
 export type { Authorization, AuthorizeAsk } from './request/preview.ts'
 export type { BudgetLeft, Receipt } from './request/receipt.ts'

@@ -62,7 +62,7 @@ export const ERROR_CODES = {
   TK_ORIGIN_DENIED: info(403, 'The endpoint is not one this credential may be sent to.'),
   TK_CRYPTO_REFUSED: info(500, 'The cryptographic profile does not admit these parameters.'),
 
-  TK_BUDGET_EXHAUSTED: info(402, 'The budget is spent.'),
+  TK_BUDGET_EXHAUSTED: info(402, 'The budget cannot cover this call.'),
   TK_BUDGET_CONTENDED: info(429, 'The budget is held by calls in flight.', true),
   TK_BUDGET_UNBOUNDED: info(400, 'No upper bound of the cost of this request is known.'),
   TK_BUDGET_HOLD_NOT_FOUND: info(404, 'No such hold.'),
@@ -84,6 +84,23 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
+/** A refusal with money as decimal strings of US dollars. */
+export interface DenialDetails {
+  /** `tenant:<id>` or `key:<id>`. */
+  readonly account: string
+  readonly window: 'month' | 'lifetime'
+  readonly limitUsd: string
+  readonly usedUsd: string
+  readonly heldUsd: string
+  readonly askedUsd: string
+  /** The largest hold that the whole path would admit now. */
+  readonly wouldFitUsd: string
+  /** ISO 8601; `null`: this budget never resets. */
+  readonly resetsAt: string | null
+  /** When calls in flight release what they hold at the latest; `null`: nothing is held. */
+  readonly heldUntil: string | null
+}
+
 /** What an error may carry besides its code. Ids, names of fields and amounts; never content. */
 export interface ErrorDetails {
   /** Path of the offending input, for example `limit.usd`. */
@@ -104,7 +121,7 @@ export interface ErrorDetails {
   readonly secretId?: string
   readonly origin?: string
   /** Of a budget denial: which account and limit refused, and what would have fitted. */
-  readonly denial?: object
+  readonly denial?: DenialDetails
 }
 
 const MARK = Symbol.for('tenantkeys.error')

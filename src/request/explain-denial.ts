@@ -5,24 +5,8 @@
  * @module
  */
 import { formatUsd } from '../budgets/money.ts'
+import type { DenialDetails } from '../kernel/errors.ts'
 import type { BudgetDenial } from '../storage/ledger-records.ts'
-
-/** A refusal with money as decimal strings of US dollars. */
-export interface DenialDetails {
-  /** `tenant:<id>` or `key:<id>`. */
-  readonly account: string
-  readonly window: BudgetDenial['window']
-  readonly limitUsd: string
-  readonly usedUsd: string
-  readonly heldUsd: string
-  readonly askedUsd: string
-  /** The largest hold that the whole path would admit now. */
-  readonly wouldFitUsd: string
-  /** ISO 8601; `null`: this budget never resets. */
-  readonly resetsAt: string | null
-  /** When calls in flight release what they hold at the latest; `null`: nothing is held. */
-  readonly heldUntil: string | null
-}
 
 export function explainDenial(denial: BudgetDenial): { denial: DenialDetails; reason: string } {
   const details: DenialDetails = {
