@@ -41,7 +41,8 @@ export default defineConfig({
   entry: Object.fromEntries(ENTRIES.map(({ name, source }) => [name, source])),
   format: 'esm',
   target: 'node20',
-  dts: true,
+  // `TenantKeys` is an AsyncDisposable: so that its types compile without a `lib` setting of the user.
+  dts: { banner: '/// <reference lib="esnext.disposable" />' },
   splitting: true,
   sourcemap: true,
   clean: false,

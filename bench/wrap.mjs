@@ -9,11 +9,12 @@ import { randomBytes } from 'node:crypto'
 import OpenAI from 'openai'
 import { answerJson, answerStream } from './baselines/openai-answers.mjs'
 import { compareBytes, LARGE_YOUNG_GENERATION } from './lib/bytes.mjs'
-import { compare, inTurn } from './lib/measure.mjs'
+import { compare, inTurn, LONG } from './lib/measure.mjs'
 import { row } from './lib/rows.mjs'
 import { importPackage } from './lib/subject.mjs'
 
 const JSON_CALL = { row: 17, name: 'a JSON call', stream: false, chunks: 1 }
+const JSON_CALL_ALONE = { ...JSON_CALL, name: 'a JSON call, ledger answered at once', canned: true }
 const streams = (quick) =>
   (quick ? [8] : [200, 2000]).flatMap((chunks) => [
     { row: 18, name: `SSE, ${chunks} chunks, each`, stream: true, chunks, usage: true },
@@ -27,17 +28,18 @@ export const parts = {
 
 const NOTES = [
   'Per call: one key, one tenant below a reseller, its own credential sealed in memory(), one monthly budget; verify, authorize, reserve, open the credential, call, settle with usage row and event.',
+  '"Ledger answered at once": reserve and settle say yes and keep nothing, to show what the corridor itself adds.',
   'Each round starts on an installation of its own, as memory() keeps every hold and usage row.',
   'SSE: one event a chunk; "usage hidden" is a request that did not ask for the usage chunk, so that the events are written again without it. Its bare client gets the chunk and looks at it.',
 ]
 
 async function time({ rounds, quick }) {
   const rows = []
-  for (const call of [JSON_CALL, ...streams(quick)]) {
+  for (const call of [JSON_CALL, JSON_CALL_ALONE, ...streams(quick)]) {
     const pair = await pairFor(call)
     const figures = await compare(
       { ours: { waits: true, run: pair.ours }, bare: { waits: true, run: pair.bare } },
-      { rounds, quick, beforeRound: pair.renew },
+      { rounds, quick, beforeRound: pair.renew, slicing: LONG },
     )
     rows.push(rowOf(call, figures, 'ns', 1.3))
   }
@@ -46,7 +48,7 @@ async function time({ rounds, quick }) {
 
 async function bytes({ rounds, quick }) {
   const rows = []
-  for (const call of [JSON_CALL, ...streams(quick)]) {
+  for (const call of [JSON_CALL, JSON_CALL_ALONE, ...streams(quick)]) {
     const { ours, bare, renew } = await pairFor(call)
     const figures = await compareBytes({ ours, bare }, { rounds, quick, beforeRound: renew })
     rows.push(rowOf(call, figures, 'B', 1.15))
@@ -54,16 +56,17 @@ async function bytes({ rounds, quick }) {
   return { rows }
 }
 
-function rowOf({ row: number, name, chunks }, { ours, bare }, unit, gate) {
+function rowOf({ row: number, name, chunks, canned }, { ours, bare }, unit, maximum) {
   const each = (figures) => figures.map((figure) => figure / chunks)
   const operation = `wrap ${name}, ${unit === 'ns' ? 'time' : 'bytes allocated'}`
   const baselineName = 'bare openai client'
-  const spec = { row: number, operation, baselineName, unit, gate, moonshot: 1.1 }
+  const targets = canned ? {} : { gate: maximum, moonshot: 1.1 }
+  const spec = { row: number, operation, baselineName, unit, ...targets }
   return row(spec, each(ours), each(bare))
 }
 
 /** The same call through the bare client and through a wrapped one. */
-async function pairFor({ stream, chunks, usage = false }) {
+async function pairFor({ stream, chunks, usage = false, canned = false }) {
   const fetch = stream ? answerStream(chunks) : answerJson
   const bodies = inTurn(Array.from({ length: 64 }, (_, i) => bodyOf(i, stream, usage)))
   const bare = new OpenAI({ apiKey: 'sk-not-a-real-key', fetch })
@@ -79,7 +82,7 @@ async function pairFor({ stream, chunks, usage = false }) {
     bare: () => call(bare),
     ours: () => call(ours),
     renew: async () => {
-      ours = await wrapped(fetch)
+      ours = await wrapped(fetch, canned)
     },
   }
 }
@@ -97,10 +100,11 @@ function bodyOf(i, stream, usage) {
   }
 }
 
-async function wrapped(fetch) {
+async function wrapped(fetch, canned) {
   const { createTenantKeys, definePolicy, localKeyWrapper, memory } = await importPackage()
+  const storage = memory()
   const tk = await createTenantKeys({
-    storage: memory(),
+    storage: canned ? { ...storage, ledger: cannedLedger(storage.ledger) } : storage,
     keyWrapper: localKeyWrapper([{ id: 'kek', key: randomBytes(32) }]),
     peppers: [{ id: 'pep', key: randomBytes(32) }],
     policy: definePolicy({
@@ -116,4 +120,18 @@ async function wrapped(fetch) {
   await tk.budgets.set({ account: { tenantId: 'acme' }, window: 'month', limit })
   const { key } = await tk.keys.issue({ tenantId: 'acme', name: 'bench', scopes: ['support:chat'] })
   return tk.withTenantKey(new OpenAI({ apiKey: 'unused' }), { key, scope: 'support:chat' })
+}
+
+/** Says yes to everything and keeps nothing: what is left is the corridor's own. */
+function cannedLedger(ledger) {
+  const amounts = { limit: 10n ** 15n, posted: 0n, held: 0n }
+  const account = { accountId: 'tenant:acme', unit: 'usd', window: 'month' }
+  const lines = [{ ...account, ...amounts, resetsAtMs: 2e12 }]
+  const answer = { ok: true, lines, replayed: false }
+  return {
+    ...ledger,
+    reserve: async (items) => items.map(({ holdId }) => ({ ...answer, holdId, expiresAtMs: 2e12 })),
+    settle: async (items) =>
+      items.map(() => ({ ...answer, state: 'posted', overage: { usd: 0n } })),
+  }
 }

@@ -44,6 +44,7 @@ export type { RebalanceBudgets, Rebalanced, SharesApi } from './budgets/shares-a
 export type { MonotonicClock, Timers, WallClock } from './kernel/clock.ts'
 export {
   type CodeInfo,
+  type DenialDetails,
   ERROR_CODES,
   type ErrorCode,
   type ErrorDetails,
@@ -76,7 +77,6 @@ export {
   type ScopeDefinition,
 } from './policy/define-policy.ts'
 export type { PolicyAsk, PolicyDecision, ScopePolicy } from './policy/scope-policy.ts'
-export type { DenialDetails } from './request/explain-denial.ts'
 export type { HoldMode } from './request/hold-amounts.ts'
 export type { CallContext } from './request/parts.ts'
 export type { Authorization, AuthorizeAsk } from './request/preview.ts'

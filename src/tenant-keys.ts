@@ -53,7 +53,11 @@ export interface TenantKeys extends AsyncDisposable {
    * @throws TenantKeysError TK_RECEIPT_UNKNOWN
    */
   receiptOf(value: unknown): Promise<Receipt>
-  /** Would this call be allowed, by key, policy, credential and budget? Consumes and holds nothing. */
+  /**
+   * Would this call be allowed, by key, policy, credential, price and budget? Consumes and holds
+   * nothing; a denial is a value.
+   * @throws TenantKeysError TK_INPUT_INVALID; TK_KEY_STALE and TK_STORE_* when the store cannot answer.
+   */
   authorize(ask: AuthorizeAsk): Promise<Authorization>
   /** Creates or updates the tables; needed only with `migrate: false`. */
   migrate(): Promise<void>
@@ -92,8 +96,11 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   }
   const close = async (): Promise<void> => {
     await flush()
-    await storage.close()
-    secrets.forgetKeys()
+    try {
+      await storage.close()
+    } finally {
+      secrets.forgetKeys()
+    }
   }
   return {
     tenants: tenantsApi(storage, (name) => plans.resolve(name)),

@@ -11,6 +11,8 @@
 export const sink = { value: undefined }
 
 const FULL = { slices: 40, sliceMs: 2, warmUpMs: 300 }
+/** For calls that allocate much: a slice holds its share of the collections. */
+export const LONG = { slices: 8, sliceMs: 25, warmUpMs: 2000 }
 const QUICK = { slices: 1, sliceMs: 1, warmUpMs: 1 }
 
 /**
@@ -19,11 +21,14 @@ const QUICK = { slices: 1, sliceMs: 1, warmUpMs: 1 }
  * @property {boolean} [waits] - true: every call is awaited before the next one.
  *
  * @param {Record<string, Alternative>} alternatives
- * @param {{ rounds: number, quick: boolean, beforeRound?: () => unknown }} settings
+ * @param {{ rounds: number, quick: boolean, beforeRound?: () => unknown, slicing?: typeof FULL }} settings
  * @returns {Promise<Record<string, number[]>>} ns per operation: one figure per round.
  */
-export async function compare(alternatives, { rounds, quick, beforeRound = () => {} }) {
-  const { slices, sliceMs, warmUpMs } = quick ? QUICK : FULL
+export async function compare(
+  alternatives,
+  { rounds, quick, beforeRound = () => {}, slicing = FULL },
+) {
+  const { slices, sliceMs, warmUpMs } = quick ? QUICK : slicing
   const names = Object.keys(alternatives)
   await beforeRound()
   const counts = {}

@@ -31,9 +31,13 @@ export function utf8Length(text: string): number {
 
 const isLow = (unit: number): boolean => unit >= 0xdc00 && unit < 0xe000
 
+const HEX = /* @__PURE__ */ Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+)
+
 export function toHex(bytes: Uint8Array): string {
   let out = ''
-  for (const byte of bytes) out += (byte < 16 ? '0' : '') + byte.toString(16)
+  for (const byte of bytes) out += HEX[byte]!
   return out
 }
 

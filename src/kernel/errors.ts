@@ -63,7 +63,7 @@ export const ERROR_CODES = {
   TK_ORIGIN_DENIED: info(403, 'The endpoint is not one this credential may be sent to.'),
   TK_CRYPTO_REFUSED: info(500, 'The cryptographic profile does not admit these parameters.'),
 
-  TK_BUDGET_EXHAUSTED: info(402, 'The budget is spent.'),
+  TK_BUDGET_EXHAUSTED: info(402, 'The budget cannot cover this call.'),
   TK_BUDGET_CONTENDED: info(429, 'The budget is held by calls in flight.', true),
   TK_RATE_LIMITED: info(429, 'Too many requests in the sliding window.', true),
   TK_REQUEST_TOO_LARGE: info(413, 'The request is larger than the limit for one call.'),
@@ -92,6 +92,28 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
+/** A refusal, its amounts as text in its unit: US dollars for `usd`, whole numbers for the others. */
+export interface DenialDetails {
+  /** `tenant:<id>` or `key:<id>`. */
+  readonly account: string
+  /** `usd`, `tokens`, `requests` ... */
+  readonly unit: string
+  /** `month`, `lifetime`, `rate_second` ... */
+  readonly window: string
+  readonly limit: string
+  readonly used: string
+  readonly held: string
+  readonly asked: string
+  /** The largest hold that the whole path would admit now. */
+  readonly wouldFit: string
+  /** ISO 8601; `null`: this budget never resets. */
+  readonly resetsAt: string | null
+  /** When calls in flight release what they hold at the latest; `null`: nothing is held. */
+  readonly heldUntil: string | null
+  /** Sliding limits: when the same call would fit; `null` for the others. */
+  readonly fitsAt: string | null
+}
+
 /** What an error may carry besides its code. Ids, names of fields and amounts; never content. */
 export interface ErrorDetails {
   /** Path of the offending input, for example `limit.usd`. */
@@ -112,7 +134,7 @@ export interface ErrorDetails {
   readonly secretId?: string
   readonly origin?: string
   /** Of a budget denial: which account and limit refused, and what would have fitted. */
-  readonly denial?: object
+  readonly denial?: DenialDetails
 }
 
 const MARK = Symbol.for('tenantkeys.error')

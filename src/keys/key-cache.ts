@@ -192,6 +192,9 @@ function knownFrom({ epoch, found }: KeyLookup): Known {
   if (found === null) return { epoch, row: null }
   const { key: row, tenant } = found
   const { state, expiresAtMs } = row
+  // Every verification hands out this very object: who changed it would change later ones.
+  Object.freeze(tenant.path)
+  Object.freeze(tenant)
   const verdict = Object.freeze({ ok: true, key: keyInfo(row), tenant } as const)
   return { epoch, state, expiresAtMs, row, verdict }
 }

@@ -6,6 +6,7 @@
 import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { Reporter } from '../kernel/events.ts'
+import { Secret } from '../kernel/secret.ts'
 import {
   actorSchema,
   idSchema,
@@ -63,7 +64,7 @@ export interface KeysApi {
    * @param ask - with `scope` or `provider`, the policy decides too.
    * @throws TenantKeysError TK_STORE_* when the store cannot answer.
    */
-  verify(key: string, ask?: VerifyAsk): Promise<Verification>
+  verify(key: string | Secret, ask?: VerifyAsk): Promise<Verification>
   get(at: { tenantId: string; keyId: string }): Promise<KeyInfo | null>
   list(query: { tenantId: string; after?: string | null; limit?: number }): Promise<Page<KeyInfo>>
   disable(ref: KeyRefInput): Promise<KeyInfo>
@@ -131,7 +132,7 @@ export function keysApi(options: {
     },
     verify: async (key, ask) => {
       const wanted = ask === undefined ? null : parse(askSchema, ask, 'ask')
-      const verdict = await issuer.verify(key)
+      const verdict = await issuer.verify(key instanceof Secret ? key.reveal() : key)
       if (!verdict.ok) {
         const { code, keyId } = verdict
         options.reporter.emit({ kind: 'key.verify_failed', code, keyId })

@@ -17,11 +17,6 @@ export function isScope(text: string): boolean {
   return text.length <= MAX_LENGTH && SCOPE.test(text)
 }
 
-export function isScopePattern(text: string): boolean {
-  if (text === '*') return true
-  return text.length <= MAX_LENGTH && SCOPE.test(text.endsWith(':*') ? text.slice(0, -2) : text)
-}
-
 /**
  * Whether every scope that `inner` stands for is one that `outer` stands for: compared by meaning,
  * so that a key cannot hand on more than it has (T-K14). Both are patterns, or plain scopes.

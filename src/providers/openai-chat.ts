@@ -94,7 +94,7 @@ function readChat(body: string): RequestDraft {
           inputAudio: content.inputAudio,
           outputAudio: content.outputAudio,
         },
-        inputEstimate: Math.min(input, estimateInput(content, bytes)),
+        inputEstimate: Math.min(input, estimateInput(model, content, bytes)),
       }
     },
   }
@@ -144,7 +144,7 @@ function boundInput(
   }
   const window = limits.contextWindow
   if (window === null) throw unbounded(model, opaqueField, 'contextWindow')
-  const factor = IMAGE_FACTORS.find(([models]) => models.test(model))?.[1] ?? 1
+  const factor = imageFactor(model)
   if (factor === 1 || others > 0) return window * factor
   return Math.min(window * factor, window + images * MAX_IMAGE_TOKENS * factor)
 }
@@ -153,16 +153,24 @@ function boundInput(
 const MAX_IMAGE_TOKENS = 1536
 
 /** Small models count an image several times (33.4, 2.46 and up to 1.72), and OpenAI does not say
- * that their window limits the figure that is charged. */
+ * that their window limits the figure that is charged. A fine-tuned model counts as its base does. */
 const IMAGE_FACTORS: readonly (readonly [RegExp, number])[] = [
-  [/^gpt-4o-mini/, 34],
+  [/gpt-4o-mini/, 34],
   [/-nano/, 3],
   [/-mini/, 2],
 ]
 
-function estimateInput({ images, others, opaqueLength }: ChatContent, bytes: number): number {
+const imageFactor = (model: string): number =>
+  IMAGE_FACTORS.find(([models]) => models.test(model))?.[1] ?? 1
+
+function estimateInput(
+  model: string,
+  { images, others, opaqueLength }: ChatContent,
+  bytes: number,
+): number {
   const text = Math.max(bytes - opaqueLength, 1)
-  return Math.ceil(text / BYTES_PER_TOKEN) + (images + others) * TOKENS_PER_OPAQUE_PART
+  const parts = images * imageFactor(model) + others
+  return Math.ceil(text / BYTES_PER_TOKEN) + parts * TOKENS_PER_OPAQUE_PART
 }
 
 /** @throws TenantKeysError TK_PRICE_MISSING for what token prices of the standard tier leave out. */

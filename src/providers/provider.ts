@@ -86,7 +86,7 @@ export interface ResponseUsage {
 export interface StreamReader {
   /** @returns what the event is: the end of the stream, the hidden usage chunk, or anything else. */
   push(event: {
-    readonly event: string | undefined
+    readonly event?: string | undefined
     readonly data: string
   }): 'data' | 'usage-only' | 'end'
   /** Last usage reported; `null` when none was yet. */

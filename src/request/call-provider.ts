@@ -8,7 +8,6 @@
  *
  * @module
  */
-import { scrubCause } from '../kernel/errors.ts'
 import type { ResponseUsage } from '../providers/provider.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
@@ -16,6 +15,7 @@ import { type Observed, settleMeasured, settleUnread } from './observed.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
+import { transportError } from './transport-error.ts'
 
 /** Failures that happen before the first byte of the request leaves. */
 const NOT_SENT: ReadonlySet<unknown> = new Set([
@@ -114,8 +114,7 @@ async function send(
       const where = { tenantId: plan.tenant.id, holdId: plan.attemptId }
       parts.reporter.emit({ kind: 'call.outcome_unknown', ...where })
     }
-    // The shape every client knows; what the runtime wrote into it may hold URLs and addresses.
-    throw new TypeError('fetch failed', { cause: scrubCause(innermost(error)) })
+    throw transportError('fetch failed', error, request.signal)
   }
 }
 
@@ -139,8 +138,4 @@ function isUnsent(error: unknown, depth = 4): boolean {
   if (NOT_SENT.has(code) || BEFORE_SENDING.has(syscall)) return true
   const inside = [cause, ...(Array.isArray(errors) ? errors : [])]
   return inside.some((e) => isUnsent(e, depth - 1))
-}
-
-function innermost(error: unknown): unknown {
-  return error instanceof TypeError && error.cause !== undefined ? error.cause : error
 }

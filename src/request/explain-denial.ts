@@ -5,27 +5,8 @@
  * @module
  */
 import { formatAmount } from '../budgets/amounts.ts'
+import type { DenialDetails } from '../kernel/errors.ts'
 import type { BudgetDenial } from '../storage/ledger-records.ts'
-
-/** A refusal, its amounts as text in its unit: US dollars for `usd`, whole numbers for the others. */
-export interface DenialDetails {
-  /** `tenant:<id>` or `key:<id>`. */
-  readonly account: string
-  readonly unit: BudgetDenial['unit']
-  readonly window: BudgetDenial['window']
-  readonly limit: string
-  readonly used: string
-  readonly held: string
-  readonly asked: string
-  /** The largest hold that the whole path would admit now. */
-  readonly wouldFit: string
-  /** ISO 8601; `null`: this budget never resets. */
-  readonly resetsAt: string | null
-  /** When calls in flight release what they hold at the latest; `null`: nothing is held. */
-  readonly heldUntil: string | null
-  /** Sliding limits: when the same call would fit; `null` for the others. */
-  readonly fitsAt: string | null
-}
 
 export function explainDenial(denial: BudgetDenial): { denial: DenialDetails; reason: string } {
   const text = (amount: bigint): string => formatAmount(denial.unit, amount)

@@ -28,8 +28,9 @@ export interface LiveHold {
   readonly signal: AbortSignal
   /** The provider has answered; from now on somebody must read. */
   answered(): void
-  /** So many tokens of output came so far. Resolves when the hold covers them, or has ended the call. */
-  delivered(outputTokens: number): Promise<void>
+  /** So many tokens of output came so far. `null`: the hold covers them, which is nearly always; else
+   * it resolves when it does, or when the call was ended. */
+  delivered(outputTokens: number): Promise<void> | null
   /** The call is over, or nobody can tell any more: the hold is left as it is. */
   stop(): void
 }
@@ -135,17 +136,15 @@ export function liveHold(
     answered: () => {
       readMs = clock.elapsedMs()
     },
-    delivered: async (outputTokens) => {
+    delivered: (outputTokens) => {
       readMs = clock.elapsedMs()
-      if (stopped || heldOutput >= reading.bound.output) return
-      if (outputTokens * 100 < heldOutput * GROW_AT_PERCENT) return
-      try {
-        await grow(outputTokens)
-      } catch (error) {
+      if (stopped || heldOutput >= reading.bound.output) return null
+      if (outputTokens * 100 < heldOutput * GROW_AT_PERCENT) return null
+      return grow(outputTokens).catch((error: unknown) => {
         // The next piece tries again, as long as what is held covers what came.
         if (outputTokens < heldOutput) return
         end(TenantKeysError.isInstance(error) ? error : new TenantKeysError('TK_INTERNAL'))
-      }
+      })
     },
     stop,
   }

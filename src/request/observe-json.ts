@@ -5,7 +5,8 @@
  * @module
  */
 import { utf8Length } from '../kernel/encoding.ts'
-import { abortReason, type Observed, settleMeasured, settleUnread } from './observed.ts'
+import { type Observed, settleMeasured, settleUnread } from './observed.ts'
+import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
 /** Largest body whose usage is looked for when the caller reads it as a raw stream, in bytes. */
@@ -52,7 +53,8 @@ function watch(observed: Observed, response: Response, shared: Shared): Response
     } catch (error) {
       // Broken or unreadable after a 2xx: the call was made, so it is charged.
       await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken')
-      throw abortReason(signal) ?? error
+      // What cannot be parsed is the answer itself, which is the caller's.
+      throw error instanceof SyntaxError ? error : transportError('terminated', error, signal)
     } finally {
       shared.done()
     }
@@ -107,7 +109,7 @@ function rawWatcher(observed: Observed, shared: Shared): BodyWatcher {
   let text = ''
   let size = 0
   return {
-    chunk: async (value) => {
+    chunk: (value) => {
       size += value.length
       shared.delivered = Math.max(shared.delivered, size)
       if (size <= MAX_RAW_BYTES) text += decoder.decode(value, { stream: true })
@@ -120,10 +122,11 @@ function rawWatcher(observed: Observed, shared: Shared): BodyWatcher {
         : settleUnread(observed, 'unreadable', size))
       return null
     },
-    broken: async () => {
+    broken: async (error) => {
+      const { signal } = observed
       shared.done()
-      await settleUnread(observed, observed.signal?.aborted ? 'aborted' : 'broken', size)
-      return abortReason(observed.signal)
+      await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken', size)
+      return transportError('terminated', error, signal)
     },
     cancelled: async () => {
       if (--shared.open > 0) return

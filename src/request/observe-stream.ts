@@ -10,7 +10,8 @@
  */
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { StreamReader } from '../providers/provider.ts'
-import { abortReason, type Observed, settleEstimated, settleMeasured } from './observed.ts'
+import { type Observed, settleEstimated, settleMeasured } from './observed.ts'
+import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
 export function observeStream(observed: Observed): Response {
@@ -60,7 +61,7 @@ function streamWatcher(
   let ended = false
   const parser = createParser({
     onEvent: (event) => {
-      const kind = reader.push({ event: event.event, data: event.data })
+      const kind = reader.push(event)
       if (kind === 'end') ended = true
       if (kind !== 'usage-only') rewriter?.event(event)
     },
@@ -68,24 +69,28 @@ function streamWatcher(
     onRetry: (ms) => rewriter?.line(`retry: ${ms}\n`),
   })
   return {
-    chunk: async (value) => {
+    chunk: (value) => {
       // Not every fetch ends what it gave when its signal aborts.
       if (signal?.aborted) throw signal.reason
       parser.feed(decoder.decode(value, { stream: true }))
-      if (ended) await finish('completed')
-      else await settler.hold.delivered(reader.deliveredEstimate())
-      // Ended by us: what was delivered is settled before this piece, the last one, is handed on.
-      if (signal?.aborted) await finish('aborted')
-      return rewriter ? rewriter.take() : value
+      const out = rewriter ? rewriter.take() : value
+      if (ended) return finish('completed').then(() => out)
+      const covered = settler.hold.delivered(reader.deliveredEstimate())
+      if (covered === null) return out
+      return covered.then(async () => {
+        // Ended by us: what was delivered is settled before this piece, the last one, is handed on.
+        if (signal?.aborted) await finish('aborted')
+        return out
+      })
     },
     end: async () => {
       // Some servers close without an end marker: what counts is whether the usage arrived.
       await finish(ended || reader.usage() ? 'completed' : 'broken')
       return rewriter?.take() ?? null
     },
-    broken: async () => {
+    broken: async (error) => {
       await finish(signal?.aborted ? 'aborted' : 'broken')
-      return abortReason(signal)
+      return transportError('terminated', error, signal)
     },
     cancelled: () => finish(ended ? 'completed' : 'aborted'),
   }

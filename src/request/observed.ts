@@ -19,10 +19,6 @@ export interface Observed {
   readonly parts: Pick<CorridorParts, 'receipts'>
 }
 
-/** Why a body broke off, when that was our doing or the caller's: runtimes may hand on a copy. */
-export const abortReason = (signal: AbortSignal | undefined): unknown =>
-  signal?.aborted ? signal.reason : undefined
-
 /** A class of service that we have no price for makes the figure an estimate. */
 export function settleMeasured(
   { settler, response }: Observed,

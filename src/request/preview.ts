@@ -91,6 +91,8 @@ async function decide(
     { provider, model },
   )
   const credential = await chooseCredential(parts, ask, caller.tenant, setting)
+  if (!(await parts.prices.find({ provider, model, atMs: parts.clock.nowMs() })))
+    throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
   const { tenant, key } = caller
   const amounts = {
     usd: usd > 0n ? usd : 1n,

@@ -70,10 +70,12 @@ async function openFields(
   const { credential, tenant, target } = plan
   const provider = target.setting.provider.id
   if (credential.secret === null) return target.setting.platformFields ?? {}
-  const { name, version } = credential.secret
+  const { id, name, version, origin } = credential.secret
   const opened = await parts.secrets.open({ tenantId: tenant.id, provider, name })
-  // Replaced between choosing and opening: its origin and price decision may no longer hold.
-  if (opened && opened.info.version !== version) {
+  // Replaced between choosing and opening, or deleted and stored anew, which starts at version 1
+  // again: where it goes was decided for another one.
+  const { info } = opened ?? {}
+  if (info && (info.id !== id || info.version !== version || info.origin !== origin)) {
     throw new TenantKeysError('TK_STORE_CONFLICT', { provider, tenantId: tenant.id })
   }
   if (!opened) throw new TenantKeysError('TK_SECRET_NOT_FOUND', { provider, tenantId: tenant.id })

@@ -161,15 +161,17 @@ async function conclude(
   void tracked.then(() => parts.pending.delete(tracked))
   if (parts.settle === 'background') return
 
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const tooLong = new Promise<Receipt>((resolve) => {
-    timer = setTimeout(() => {
+  const receipt = await new Promise<Receipt>((resolve) => {
+    const timer = setTimeout(() => {
       parts.reporter.emit({ kind: 'settle.delayed', ...where })
       resolve(attempt.unconfirmed())
     }, parts.settleWaitMs)
+    void finished.then((made) => {
+      clearTimeout(timer)
+      resolve(made)
+    })
   })
-  publish(await Promise.race([finished, tooLong]))
-  clearTimeout(timer)
+  publish(receipt)
 }
 
 function reportOverage(

@@ -7,12 +7,13 @@
 
 /** What is done with the bytes as they pass. None of these may throw. */
 export interface BodyWatcher {
-  /** @returns the bytes to hand on; empty when all of them stay hidden. */
-  chunk(value: Uint8Array): Promise<Uint8Array>
+  /** @returns the bytes to hand on; empty when all of them stay hidden. A promise only where there
+   * is something to wait for: it would cost every chunk of every stream. */
+  chunk(value: Uint8Array): Uint8Array | Promise<Uint8Array>
   /** The body ended. @returns bytes still to hand on. */
   end(): Promise<Uint8Array | null>
-  /** Reading failed. @returns what the reader is told instead, if anything. */
-  broken(): Promise<unknown>
+  /** Reading failed. @returns what the reader is told. */
+  broken(error: unknown): Promise<unknown>
   /** The caller lost interest. */
   cancelled(): Promise<void>
 }
@@ -60,13 +61,14 @@ function wrap(source: () => Body, watcher: BodyWatcher): Body {
         try {
           for (;;) {
             const { done, value } = await from.read()
-            const out = done ? await watcher.end() : await watcher.chunk(value)
+            const passed = done ? watcher.end() : watcher.chunk(value)
+            const out = passed instanceof Promise ? await passed : passed
             if (out && out.length > 0) controller.enqueue(out)
             if (done) controller.close()
             if (done || (out && out.length > 0)) return
           }
         } catch (error) {
-          controller.error((await watcher.broken()) ?? error)
+          controller.error(await watcher.broken(error))
         }
       },
       async cancel(reason) {

@@ -150,6 +150,7 @@ export function dekIdOf(envelope: Uint8Array): string {
 
 /** An envelope as text: `enc:tk:v1:` and base64url without padding (RFC 4648 section 5). */
 export function toText(envelope: Uint8Array): string {
+  if (!(envelope instanceof Uint8Array)) throw invalid('envelope', 'must be a Uint8Array')
   return TEXT_PREFIX + toBase64Url(envelope)
 }
 

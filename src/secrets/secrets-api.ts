@@ -56,13 +56,18 @@ const refFields = {
 }
 const putSchema = z.strictObject({
   ...refFields,
-  // Not z.record: its copy lacks a field named `__proto__`, which has to be refused (T-I7).
-  value: z.custom<Readonly<Record<string, unknown>>>(isPlainObject, 'expected an object'),
+  // Not z.record: its copy lacks a field named `__proto__`, which has to be refused (T-I7). Read here
+  // and once, since a getter may throw what must not travel, or say something else the next time.
+  value: z
+    .custom<Readonly<Record<string, unknown>>>(isPlainObject, 'expected an object')
+    .transform((value): readonly Field[] => Object.entries(value)),
   actor: actorSchema,
 })
 const refSchema = z.strictObject(refFields)
 const listSchema = z.strictObject({ ...pageFields, tenantId: idSchema })
 const deleteSchema = z.strictObject({ ...refFields, actor: actorSchema })
+
+type Field = readonly [name: string, value: unknown]
 
 const MAX_FIELD = 10_240
 /** What may stand in an HTTP header: visible ASCII. A pasted line break is the usual mistake. */
@@ -99,10 +104,10 @@ const invalid = (field: string, reason: string): TenantKeysError =>
   new TenantKeysError('TK_INPUT_INVALID', { field, reason })
 
 /** Sorts the fields by what the provider's schema says of them; a field it does not know is refused. */
-function splitFields(provider: Provider, value: Readonly<Record<string, unknown>>) {
+function splitFields(provider: Provider, fields: readonly Field[]) {
   const secretFields: Record<string, Secret> = {}
   const publicFields: Record<string, string> = {}
-  for (const [name, text] of Object.entries(value)) {
+  for (const [name, text] of fields) {
     const known = Object.hasOwn(provider.credential, name) ? provider.credential[name] : undefined
     const field = `value.${printable(name)}`
     if (!known) throw invalid(field, 'this field is not known for the provider')
@@ -115,7 +120,7 @@ function splitFields(provider: Provider, value: Readonly<Record<string, unknown>
     else publicFields[name] = text
   }
   for (const [name, { required }] of Object.entries(provider.credential)) {
-    if (required && !Object.hasOwn(value, name))
+    if (required && !fields.some(([given]) => given === name))
       throw invalid(`value.${name}`, 'this field is required')
   }
   return { secretFields, publicFields }

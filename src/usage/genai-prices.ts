@@ -91,11 +91,13 @@ const UNAVOIDABLE = new Set([
   'input_text_messages_kcount',
   'output_reasoning_mtok',
   'output_citation_mtok',
+  'output_image_mtok',
+  'output_video_mtok',
 ])
 
 /**
  * The rates of one price entry. Keys outside our classes that only special requests reach (web
- * searches, one-hour cache writes, images) are named in `unpriced`.
+ * searches, one-hour cache writes, images sent along) are named in `unpriced`.
  *
  * @returns `null` without a price for input: free models and unpriced ones look the same there.
  */

@@ -43,6 +43,7 @@ describe('the table', () => {
   const WITHOUT_INPUT = ['flush', 'close']
   const FUNCTIONS = [
     ...['createTenantKeys', 'definePolicy', 'localKeyWrapper', 'sqlite', 'memory', 'seal', 'open'],
+    ...['dekIdOf', 'envelopeToText', 'envelopeFromText'],
     ...['generateKey', 'parseKey', 'hashKey', 'parseUsd', 'formatUsd', 'Secret'],
   ]
   const counts = new Map<string, number>()

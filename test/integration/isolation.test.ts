@@ -189,6 +189,56 @@ describe("SS-4 T-S4 a tenant's credential goes only where it was stored for", ()
     })
     expect(await codeOf(client().chat.completions.create(ASK))).toBe('TK_ORIGIN_DENIED')
   })
+
+  test('a credential that is stored anew for another place during a call is not sent to the old one', async () => {
+    const own = await startProvider(chat)
+    try {
+      const inner = memory()
+      const meanwhile: (() => Promise<unknown>)[] = []
+      const reserve: Storage['ledger']['reserve'] = async (items) => {
+        for (const change of meanwhile.splice(0)) await change()
+        return inner.ledger.reserve(items)
+      }
+      const storage = { ...inner, ledger: { ...inner.ledger, reserve } }
+      const { tk, client } = await open({ storage, allowedEndpoints: [own.baseUrl] })
+      const ref = { tenantId: 'acme', provider: 'openai' }
+      await tk.secrets.delete(ref)
+      const first = await tk.secrets.put({
+        ...ref,
+        value: { apiKey: TENANT_SECRET, endpoint: own.baseUrl },
+      })
+      meanwhile.push(
+        () => tk.secrets.delete(ref),
+        () => tk.secrets.put({ ...ref, value: { apiKey: 'sk-for-openai-only-0123456789' } }),
+      )
+      expect(await codeOf(client().chat.completions.create(ASK))).toBe('TK_STORE_CONFLICT')
+      expect(own.requests).toEqual([])
+      // Both are the first version, of two secrets.
+      const second = await tk.secrets.get(ref)
+      expect([second!.version, second!.id === first.id]).toEqual([first.version, false])
+    } finally {
+      await own.close()
+    }
+  })
+
+  test('an endpoint that stands in the database only until it was chosen gets nothing', async () => {
+    const own = await startProvider(chat)
+    try {
+      const { origin } = new URL(own.baseUrl)
+      let reads = 0
+      const storage = tampered((row) => {
+        reads++
+        return reads === 1 ? { ...row, origin, publicFields: { endpoint: own.baseUrl } } : row
+      })
+      const { client } = await open({ storage, allowedEndpoints: [origin] })
+      reads = 0
+      expect(await codeOf(client().chat.completions.create(ASK))).toBe('TK_STORE_CONFLICT')
+      expect([own.requests, server.requests]).toEqual([[], []])
+      expect(reads).toBe(2)
+    } finally {
+      await own.close()
+    }
+  })
 })
 
 test('T-S5 the platform credential never goes to an origin a tenant set', async () => {

@@ -3,6 +3,7 @@ import { zodResponseFormat } from 'openai/helpers/zod'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { TenantKeysError } from '../../src/kernel/errors.ts'
+import { Secret } from '../../src/kernel/secret.ts'
 import { acmeBudget, type Installation, install, TENANT_SECRET } from '../support/installation.ts'
 import {
   chat,
@@ -464,15 +465,15 @@ describe('denials stop the call at once, as our typed error, before anything is 
     const error = await failure(
       here.client().chat.completions.create({ ...ASK, n: 100, max_completion_tokens: 100_000 }),
     )
-    const { denial } = (error as TenantKeysError).details as { denial: Record<string, string> }
+    const { denial } = (error as TenantKeysError).details
     expect(denial).toMatchObject({
       account: 'tenant:acme',
       window: 'month',
       limit: '1.00',
       used: '0.00',
     })
-    expect(denial.wouldFit).toBe('1.00')
-    expect(Date.parse(denial.resetsAt!)).toBeGreaterThan(Date.now())
+    expect(denial?.wouldFit).toBe('1.00')
+    expect(Date.parse(denial?.resetsAt ?? '')).toBeGreaterThan(Date.now())
   })
 
   test('tk.fetch throws the same error itself', async () => {
@@ -506,6 +507,21 @@ describe('denials stop the call at once, as our typed error, before anything is 
       code: 'TK_MODEL_DENIED',
     })
     expect(await acmeBudget(here.tk)).toEqual({ used: 0n, held: 0n })
+  })
+
+  test('S2.25 authorize does not promise a call that would be refused for want of a price', async () => {
+    const ask = { key: here.key, scope: 'support:chat', model: 'local-model' }
+    expect(await here.tk.authorize(ask)).toMatchObject({
+      ok: false,
+      code: 'TK_PRICE_MISSING',
+      details: { provider: 'openai', model: 'local-model' },
+    })
+  })
+
+  test('keys.verify and authorize take the key as Secret too, as a context does', async () => {
+    const key = new Secret(here.key)
+    expect(await here.tk.keys.verify(key)).toMatchObject({ ok: true })
+    expect(await here.tk.authorize({ key, model: 'gpt-4o-mini' })).toMatchObject({ ok: true })
   })
 })
 

@@ -173,7 +173,7 @@ describe('in an empty project', () => {
       writeFileSync(join(packed.project, 'consumer.ts'), CONSUMER)
       const options = {
         target: 'ES2022',
-        lib: lib ?? ['ES2023', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable', 'ESNext.Disposable'],
+        lib: lib ?? ['ES2022', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable'],
         module: module === 'bundler' ? 'ESNext' : 'NodeNext',
         moduleResolution: module,
         types,

@@ -66,7 +66,10 @@ export function walk(value: unknown): string {
 function read(item: object, at: object, key: PropertyKey): unknown {
   try {
     const { get, value } = Object.getOwnPropertyDescriptor(at, key) ?? {}
-    return get ? get.call(item) : value
+    const given: unknown = get ? get.call(item) : value
+    // A getter of a prototype, asked of the prototype itself, may answer with a rejection.
+    if (given instanceof Promise) given.catch(() => {})
+    return given
   } catch (error) {
     return error
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  type DenialDetails,
   ERROR_CODES,
   type ErrorCode,
   scrubCause,
@@ -45,7 +46,7 @@ describe('TenantKeysError', () => {
   })
 
   test('as JSON has no stack and no cause, and amounts as text', () => {
-    const denial = { limit: 10n, asked: 2n ** 62n }
+    const denial = { limit: 10n, asked: 2n ** 62n } as unknown as DenialDetails
     const error = new TenantKeysError(
       'TK_BUDGET_EXHAUSTED',
       { denial },
@@ -53,7 +54,7 @@ describe('TenantKeysError', () => {
     )
     expect(JSON.parse(JSON.stringify(error))).toEqual({
       code: 'TK_BUDGET_EXHAUSTED',
-      message: 'The budget is spent.',
+      message: 'The budget cannot cover this call.',
       details: { denial: { limit: '10', asked: String(2n ** 62n) } },
       retryable: false,
       outcome: 'unknown',

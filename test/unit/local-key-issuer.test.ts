@@ -362,6 +362,20 @@ describe.each(['local', 'remote'] as const)('verify on a %s store', (kind) => {
     expect((await truth.keys.get(fresh.info))?.pepperId).toBe('pep-2')
   })
 
+  it('what a caller does to a verdict changes no later one', async () => {
+    const { issuer } = await keyInstallation(kind)
+    const { key } = await issuer.issue(draft())
+    const first = await issuer.verify(key)
+    const before = structuredClone(first)
+    if (!first.ok) throw new Error('refused')
+    const { key: info, tenant } = first
+    for (const shown of [first, info, info.scopes, tenant, tenant.path]) {
+      expect(Object.isFrozen(shown)).toBe(true)
+    }
+    expect(() => Object.assign(tenant, { credentials: 'platform' })).toThrow(TypeError)
+    expect(await issuer.verify(key)).toEqual(before)
+  })
+
   it('remembers no more keys than it may, and is right about those it forgot', async () => {
     const { issuer } = await keyInstallation(kind, { maxCachedKeys: 2 })
     const made = await Promise.all(

@@ -300,6 +300,7 @@ describe('the bound of the input', () => {
     ['gpt-4o-mini', 1, 128_000 + 1536 * 34],
     ['gpt-4o-mini', 3, 128_000 + 3 * 1536 * 34],
     ['gpt-4o-mini', 500, 128_000 * 34],
+    ['ft:gpt-4o-mini-2024-07-18:acme::abc', 1, 128_000 + 1536 * 34],
     ['gpt-4.1-nano', 1, 128_000 + 1536 * 3],
     ['gpt-5-mini', 2, 128_000 + 2 * 1536 * 2],
   ])('%s counts each of %i images several times', (model, images, input) => {
@@ -329,6 +330,12 @@ describe('the bound of the input', () => {
     })
     expect(read(big).inputEstimate).toBeLessThan(1200)
     expect(read(part(image)).inputEstimate).toBeGreaterThanOrEqual(1024)
+  })
+
+  test('an image is estimated as the model counts it', () => {
+    const estimate = (model: string) => read({ ...part(image), model }).inputEstimate
+    expect(estimate('gpt-4o-mini') - estimate('gpt-4o')).toBeGreaterThanOrEqual(33 * 1024)
+    expect(estimate('gpt-5-nano') - estimate('gpt-4o')).toBeGreaterThanOrEqual(2 * 1024)
   })
 
   test('the estimate lies between one and the bound', () => {

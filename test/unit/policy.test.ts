@@ -146,6 +146,11 @@ describe('unknownScopes', () => {
     ])
   })
 
+  it('a pattern of no known form stands for nothing', () => {
+    const asked = ['**', '*:*', '*:chat', 'support*', 'support:c*', 'support:**', ':*', 'Support:*']
+    expect(policy.unknownScopes(asked)).toEqual(asked)
+  })
+
   it('T-I7 built-in names are unknown', () => {
     const names = ['constructor', '__proto__', 'toString']
     expect(policy.unknownScopes(names)).toEqual(names)

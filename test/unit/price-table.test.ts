@@ -147,6 +147,8 @@ describe('rows of the bundled table', () => {
     ['no price for input', { output_mtok: 1 }],
     ['a fee for every request', { input_mtok: 1, output_mtok: 1, requests_kcount: 5 }],
     ['reasoning at a rate of its own', { input_mtok: 1, output_mtok: 1, output_reasoning_mtok: 3 }],
+    ['images at a rate of their own', { input_mtok: 1, output_mtok: 1, output_image_mtok: 30 }],
+    ['video at a rate of its own', { input_mtok: 1, output_mtok: 1, output_video_mtok: 30 }],
     ['a negative price', { input_mtok: -1, output_mtok: 1 }],
     ['a price that is none', { input_mtok: Number.NaN, output_mtok: 1 }],
   ])('%s is no price', (_, price) => {

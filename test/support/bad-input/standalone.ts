@@ -7,7 +7,7 @@ import { formatUsd, parseUsd } from '../../../src/budgets/money.ts'
 import { Secret } from '../../../src/kernel/secret.ts'
 import { generateKey, parseKey } from '../../../src/keys/key-format.ts'
 import { hashKey } from '../../../src/keys/key-hash.ts'
-import { open, seal } from '../../../src/secrets/envelope.ts'
+import { dekIdOf, fromText, open, seal, toText } from '../../../src/secrets/envelope.ts'
 import { testKey } from '../installation.ts'
 import { as, CANARY, type Row } from './row.ts'
 
@@ -101,6 +101,16 @@ export const standaloneRows: readonly Row[] = [
   unopened('another data key', { dek: testKey(2) }),
   unopened('another context', { context: { ...context, tenantId: CANARY } }),
   unopened('a context that is none', { context: CANARY }),
+  row('dekIdOf', 'a text', 'envelope', () => dekIdOf(as(CANARY))),
+  { ...unopened('bytes that are none', {}), method: 'dekIdOf', run: () => dekIdOf(testKey(1)) },
+  row('envelopeToText', 'a text', 'envelope', () => toText(as(CANARY))),
+  row('envelopeToText', 'nothing', 'envelope', () => toText(as(undefined))),
+  row('envelopeFromText', 'bytes', 'text', () => fromText(as(GOOD_OPEN.envelope))),
+  ...[CANARY, `enc:tk:v1:${CANARY}`, `${toText(GOOD_OPEN.envelope)}=`].map((text, i) => ({
+    ...unopened(`a text that is none, ${i}`, {}),
+    method: 'envelopeFromText',
+    run: () => fromText(text),
+  })),
   row('generateKey', 'nothing', 'brand', () => generateKey(as(undefined))),
   row('generateKey', 'a brand that is a list', 'brand', () =>
     generateKey(as({ brand: ['tk'], environment: 'live' })),
