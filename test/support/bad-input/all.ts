@@ -9,6 +9,7 @@ import { budgetRows } from './budgets.ts'
 import { contextRows } from './contexts.ts'
 import { fetchRows } from './fetches.ts'
 import { keyRows } from './keys.ts'
+import { planRows } from './plans.ts'
 import type { Row } from './row.ts'
 import { secretRows } from './secrets.ts'
 import { tenantRows } from './tenants.ts'
@@ -19,6 +20,7 @@ export const rows: readonly Row[] = [
   ...keyRows,
   ...secretRows,
   ...budgetRows,
+  ...planRows,
   ...amountRows,
   ...usageRows,
   ...authorizeRows,
