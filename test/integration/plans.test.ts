@@ -153,6 +153,28 @@ describe.each(Object.entries(stores))('over %s', (_, makeStore) => {
     expect(audit.items[1]).toMatchObject({ detail: { plan: 'large', version: '1' } })
   })
 
+  test('the books are right after plans came and went with calls in flight', async () => {
+    const storage = makeStore(clock)
+    const tk = await start(storage, {
+      plans: { ...plans, daily: { version: 1, budgets: [{ window: 'day', limit: { usd: '9' } }] } },
+    })
+    await tk.tenants.create({ id: 'acme', plan: 'small' })
+    const holds: string[] = []
+    for (const plan of ['daily', 'small', 'large', 'daily', 'large']) {
+      clock.advance(1000)
+      const held = await reserve(storage, { usd: dollar })
+      expect(held).toMatchObject({ ok: true })
+      holds.push(held.holdId!)
+      await tk.plans.assign({ tenantId: 'acme', plan })
+    }
+    expect(await tk.budgets.check({ tenantId: 'acme' })).toEqual({ ok: true, drifts: [] })
+    for (const holdId of holds) await settle(storage, holdId, dollar / 2n)
+    expect(await tk.budgets.check({ tenantId: 'acme' })).toEqual({ ok: true, drifts: [] })
+    const [month] = await tk.budgets.list({ tenantId: 'acme' })
+    // Made anew by the last change, so none of these calls is its.
+    expect(month).toMatchObject({ limit: '20.00', used: '0.00', held: '0.00' })
+  })
+
   test('a budget that the host set itself wins over every plan, until it is removed', async () => {
     const tk = await start(makeStore(clock), { plans })
     await tk.tenants.create({ id: 'acme', plan: 'small' })

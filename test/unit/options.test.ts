@@ -21,7 +21,7 @@ describe('readOptions', () => {
       environment: 'production',
       zone: 'UTC',
       migrate: true,
-      holdTtlMs: 660_000,
+      holdTtlMs: 120_000,
       settle: 'durable',
       settleWaitMs: 2000,
       maxStaleMs: 5000,

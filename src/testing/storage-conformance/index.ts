@@ -13,11 +13,15 @@ import { atomicityCases } from './atomicity.ts'
 import type { ConformanceCase } from './case.ts'
 import { isolationCases } from './isolation.ts'
 import { epochCases, keyCases } from './keys.ts'
+import { alertCases } from './ledger-alerts.ts'
 import { batchCases } from './ledger-batches.ts'
 import { entryCases } from './ledger-entries.ts'
 import { expiryCases } from './ledger-expiry.ts'
 import { pathCases } from './ledger-paths.ts'
+import { poolCases } from './ledger-pools.ts'
+import { rateCases } from './ledger-rates.ts'
 import { holdCases } from './ledger-states.ts'
+import { unitCases } from './ledger-units.ts'
 import { windowCases } from './ledger-windows.ts'
 import { factoryCases, lifecycleCases } from './lifecycle.ts'
 import { auditCases, outboxCases } from './outbox-audit.ts'
@@ -72,6 +76,10 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   'ledger: expiry': expiryCases,
   'ledger: paths': pathCases,
   'ledger: windows': windowCases,
+  'ledger: units': unitCases,
+  'ledger: rates': rateCases,
+  'ledger: pools': poolCases,
+  'ledger: alerts': alertCases,
   'ledger: entries': entryCases,
   usage: usageCases,
   outbox: outboxCases,

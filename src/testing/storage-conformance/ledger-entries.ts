@@ -183,6 +183,21 @@ export const entryCases: readonly ConformanceCase[] = [
     },
   },
   {
+    title: 'ST-15 an adjustment that reaches a threshold warns, and giving back warns of nothing',
+    run: async ({ storage }) => {
+      await tenants(storage, 'acme')
+      await storage.ledger.post(newCredit('acme', 'pay-1', 100n, { alerts: [80] }), NONE)
+      const adjust = async (id: string, postedChange: bigint): Promise<number> => {
+        await storage.ledger.post(newCredit('acme', id, 0n, { ...adjustment, postedChange }), NONE)
+        return (await drain(storage)).filter(({ kind }) => kind === 'budget.threshold').length
+      }
+      assert.equal(await adjust('a-1', 79n), 0)
+      assert.equal(await adjust('a-2', 1n), 1)
+      assert.equal(await adjust('a-3', -10n), 0)
+      assert.equal(await adjust('a-4', 10n), 0)
+    },
+  },
+  {
     title: 'ST-16 ST-3 audit reads a tenant and all below it, and nothing beside it',
     run: async ({ storage }) => {
       await tenants(storage, 'org', 'acme<org', 'beside')

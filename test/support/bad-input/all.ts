@@ -10,6 +10,7 @@ import { contextRows } from './contexts.ts'
 import { fetchRows } from './fetches.ts'
 import { keyRows } from './keys.ts'
 import { optionRows } from './options.ts'
+import { planRows } from './plans.ts'
 import type { Row } from './row.ts'
 import { secretRows } from './secrets.ts'
 import { standaloneRows } from './standalone.ts'
@@ -21,6 +22,7 @@ export const rows: readonly Row[] = [
   ...keyRows,
   ...secretRows,
   ...budgetRows,
+  ...planRows,
   ...amountRows,
   ...usageRows,
   ...authorizeRows,
