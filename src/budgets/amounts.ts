@@ -21,6 +21,9 @@ export interface UnitAmount {
 /** Units are fields of plain objects, where `constructor` is always there (T-I7). */
 const UNIT = /^(?!constructor$)[a-z][a-z0-9_]{0,31}$/
 
+/** True for the name of a unit; not `constructor`, which every object has (T-I7). */
+export const isUnit = (name: string): boolean => UNIT.test(name)
+
 /** @throws TenantKeysError TK_INPUT_INVALID naming the field */
 export function parseLimit(limit: unknown, field: string): UnitAmount {
   const entries = typeof limit === 'object' && limit !== null ? Object.entries(limit) : []
@@ -29,7 +32,7 @@ export function parseLimit(limit: unknown, field: string): UnitAmount {
     throw invalid(field, "expected one field, such as { usd: '20.00' } or { requests: 1000 }")
   }
   const [unit, value] = entry
-  if (!UNIT.test(unit)) throw invalid(field, 'a unit is 1 to 32 of a-z, 0-9 and _')
+  if (!isUnit(unit)) throw invalid(field, 'a unit is 1 to 32 of a-z, 0-9 and _')
   if (unit === 'usd') return { unit, amount: parseUsd(value, `${field}.usd`) }
   if (unit === 'credits') return { unit, amount: parseCredits(value, `${field}.credits`) }
   return { unit, amount: parseWhole(value, `${field}.${unit}`) }

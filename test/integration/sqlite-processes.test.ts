@@ -142,7 +142,9 @@ describe(`${PROCESSES} processes on one file`, () => {
       'SELECT id, cost_nano_usd, overage_nano_usd FROM api_key_usage_logs',
     )
     const outbox = queryAll(file, 'SELECT id, payload FROM tk_outbox')
-    const holds = queryAll(file, 'SELECT id, state, held_usd, actual_usd FROM tk_holds')
+    const usd = (column: string): string =>
+      `CAST(json_extract(${column}, '$.usd') AS INTEGER) AS ${column}_usd`
+    const holds = queryAll(file, `SELECT id, state, ${usd('held')}, ${usd('actual')} FROM tk_holds`)
     const posted = holds.filter((hold) => hold.state === 'posted')
     const live = holds.filter((hold) => hold.state === 'held')
     const costs = outbox.map((row) => JSON.parse(String(row.payload)).costNanoUsd as string)

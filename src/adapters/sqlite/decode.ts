@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { isUnit } from '../../budgets/amounts.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { Amounts } from '../../storage/ledger-records.ts'
 import type { SqliteRow } from './client.ts'
@@ -50,6 +51,12 @@ export class RowReader {
 
   isNull(column: string): boolean {
     return this.#row[column] === null
+  }
+
+  /** The name of a unit. */
+  unit(column: string): string {
+    const text = this.text(column)
+    return isUnit(text) ? text : this.#corrupt(column)
   }
 
   /** Amounts by unit, written by {@link amountsText}. */

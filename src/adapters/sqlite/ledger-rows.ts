@@ -183,7 +183,7 @@ export function counterOf(columns: SqliteRow): Counter {
     accountId: row.text('account_id'),
     depth: row.int('depth'),
     tenantId: row.text('tenant_id'),
-    unit: row.text('unit'),
+    unit: row.unit('unit'),
     window: row.oneOf('period', WINDOWS),
     zone: row.text('zone'),
     limit: row.money('limit_amount'),
@@ -249,7 +249,7 @@ export function historyOf(columns: SqliteRow): PeriodHistory {
   const row = new RowReader('tk_counter_history', columns)
   return {
     accountId: row.text('account_id'),
-    unit: row.text('unit'),
+    unit: row.unit('unit'),
     window: row.oneOf('period', WINDOWS),
     periodStartMs: row.int('period_start_ms'),
     posted: row.money('posted'),
