@@ -5,6 +5,8 @@ import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import type { TenantKeysError } from '../../src/kernel/errors.ts'
 import { PepperRing } from '../../src/keys/key-hash.ts'
 import type { TenantKeysOptions } from '../../src/options.ts'
+import { definePolicy } from '../../src/policy/define-policy.ts'
+import type { ScopePolicy } from '../../src/policy/scope-policy.ts'
 import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import type { TenantKeys } from '../../src/tenant-keys.ts'
 import { createTenantKeys } from '../../src/tenant-keys.ts'
@@ -21,15 +23,13 @@ let good: TenantKeysOptions
 beforeAll(async () => {
   server = await startProvider(chat)
   file = fileOf('keys.db')
-  const policy = {
-    decide: () => ({ ok: true, scope: 'support:chat' }) as const,
-    unknownScopes: () => [],
-  }
   good = {
     storage: memory(),
     keyWrapper: ring({ 'kek-1': 1 }),
     peppers: peppers({ 'pep-1': 2 }),
-    policy,
+    policy: definePolicy({
+      scopes: { 'support:chat': { providers: ['openai'], models: ['gpt-4o-mini'] } },
+    }),
     providers: { openai: { baseUrl: server.baseUrl } },
   }
   const made = await install(server.baseUrl, { storage: sqlite({ file }) })
