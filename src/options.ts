@@ -119,7 +119,8 @@ const schema = z.strictObject({
   peppers: z.array(z.unknown()).min(1),
   policy: objectWith<ScopePolicy>(
     ['decide', 'unknownScopes'],
-    'expected a policy such as definePolicy({ scopes })',
+    'expected a policy of contract version 1, such as definePolicy({ scopes })',
+    isContract1,
   ),
   prices: z.array(z.unknown()).optional(),
   credits: z

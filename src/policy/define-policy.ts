@@ -72,6 +72,7 @@ function readRule({ providers, models = [] }: z.output<typeof ruleSchema>): Scop
 }
 
 class DefinedPolicy implements ScopePolicy {
+  readonly contractVersion = 1
   readonly #rules: ReadonlyMap<string, ScopeRule>
 
   constructor(rules: ReadonlyMap<string, ScopeRule>) {

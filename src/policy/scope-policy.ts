@@ -35,6 +35,7 @@ export type PolicyDecision =
     }
 
 export interface ScopePolicy {
+  readonly contractVersion: 1
   decide(ask: PolicyAsk): PolicyDecision
   /** Names the scopes among `scopes` that the policy does not define, so that issue can refuse them. */
   unknownScopes(scopes: readonly string[]): readonly string[]

@@ -14,6 +14,8 @@ import { type Observed, settleEstimated, settleMeasured } from './observed.ts'
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
+const LINE_FEED = 0x0a
+
 export function observeStream(observed: Observed): Response {
   const { response, signal, operation, parts, settler } = observed
   const reader = operation.openStream()
@@ -63,7 +65,8 @@ function streamWatcher(
     onEvent: (event) => {
       const kind = reader.push(event)
       if (kind === 'end') ended = true
-      if (kind !== 'usage-only') rewriter?.event(event)
+      if (kind === 'usage-only') rewriter?.leaveOut()
+      else rewriter?.event(event)
     },
     onComment: (comment) => rewriter?.line(`: ${comment}\n`),
     onRetry: (ms) => rewriter?.line(`retry: ${ms}\n`),
@@ -73,7 +76,7 @@ function streamWatcher(
       // Not every fetch ends what it gave when its signal aborts.
       if (signal?.aborted) throw signal.reason
       parser.feed(decoder.decode(value, { stream: true }))
-      const out = rewriter ? rewriter.take() : value
+      const out = rewriter ? rewriter.take(value) : value
       if (ended) return finish('completed').then(() => out)
       const covered = settler.hold.delivered(reader.deliveredEstimate())
       if (covered === null) return out
@@ -86,7 +89,7 @@ function streamWatcher(
     end: async () => {
       // Some servers close without an end marker: what counts is whether the usage arrived.
       await finish(ended || reader.usage() ? 'completed' : 'broken')
-      return rewriter?.take() ?? null
+      return rewriter?.take(null) ?? null
     },
     broken: async (error) => {
       await finish(signal?.aborted ? 'aborted' : 'broken')
@@ -96,10 +99,16 @@ function streamWatcher(
   }
 }
 
-/** Writes events again as they were, field by field; used only where one of them must be left out. */
+/**
+ * Leaves events out. A chunk of whole events that all stay is handed on as it is; from any other the
+ * events are written again as they were, field by field.
+ */
 function createRewriter() {
   const encoder = new TextEncoder()
   let out = ''
+  let leftOut = false
+  /** The bytes so far ended with an event: nothing of one is kept back. */
+  let between = true
   return {
     line: (text: string): void => {
       out += text
@@ -110,9 +119,16 @@ function createRewriter() {
       for (const line of data.split('\n')) out += `data: ${line}\n`
       out += '\n'
     },
-    take: (): Uint8Array => {
-      const bytes = encoder.encode(out)
+    leaveOut: (): void => {
+      leftOut = true
+    },
+    /** @param chunk - what the events since the last call were read from; `null`: the stream ended. */
+    take: (chunk: Uint8Array | null): Uint8Array => {
+      const wasBetween = between
+      between = chunk?.at(-1) === LINE_FEED && chunk.at(-2) === LINE_FEED
+      const bytes = chunk && wasBetween && between && !leftOut ? chunk : encoder.encode(out)
       out = ''
+      leftOut = false
       return bytes
     },
   }

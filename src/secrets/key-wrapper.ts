@@ -6,6 +6,8 @@
  * - KW-2 `unwrap` throws TK_KEK_UNKNOWN for a KEK it does not hold, TK_ENVELOPE_OPEN_FAILED for
  *   anything that does not open, TK_STORE_UNAVAILABLE when the key service does not answer.
  * - KW-3 No plaintext key appears in an error, a log or an inspect output.
+ * - KW-4 `checkValues`, where there is one, gives every KEK a value that is the same in every process
+ *   and release, another for another key, and says nothing about the key (T-C15).
  *
  * @module
  */

@@ -1,8 +1,11 @@
+import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import type { TenantKeysError } from '../../src/kernel/errors.ts'
+import { PepperRing } from '../../src/keys/key-hash.ts'
 import type { TenantKeysOptions } from '../../src/options.ts'
+import { definePolicy } from '../../src/policy/define-policy.ts'
 import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import type { TenantKeys } from '../../src/tenant-keys.ts'
 import { createTenantKeys } from '../../src/tenant-keys.ts'
@@ -19,15 +22,13 @@ let good: TenantKeysOptions
 beforeAll(async () => {
   server = await startProvider(chat)
   file = fileOf('keys.db')
-  const policy = {
-    decide: () => ({ ok: true, scope: 'support:chat' }) as const,
-    unknownScopes: () => [],
-  }
   good = {
     storage: memory(),
     keyWrapper: ring({ 'kek-1': 1 }),
     peppers: peppers({ 'pep-1': 2 }),
-    policy,
+    policy: definePolicy({
+      scopes: { 'support:chat': { providers: ['openai'], models: ['gpt-4o-mini'] } },
+    }),
     providers: { openai: { baseUrl: server.baseUrl } },
   }
   const made = await install(server.baseUrl, { storage: sqlite({ file }) })
@@ -103,6 +104,21 @@ describe('T-C15 a key that is not the one an id stands for is found at start', (
     expect(bytes).not.toContain(rows[1]?.value)
   })
 
+  test('KW-4 the values are the same in every process and release, and other for other keys', async () => {
+    const by = (seed: number, label: string): string =>
+      createHmac('sha256', testKey(seed)).update(label).digest('hex').slice(0, 16)
+    const kekLabel = 'tenantkeys kek check v1'
+    expect(await ring({ a: 1, b: 2 }).checkValues()).toEqual([
+      { kekId: 'a', value: by(1, kekLabel) },
+      { kekId: 'b', value: by(2, kekLabel) },
+    ])
+    const pepperLabel = '26:tenantkeys/pepper-check/v1,'
+    expect(new PepperRing(peppers({ a: 1, b: 2 })).checkValues()).toEqual([
+      { pepperId: 'a', value: by(1, pepperLabel) },
+      { pepperId: 'b', value: by(2, pepperLabel) },
+    ])
+  })
+
   test('the right keys start, in any order and beside new ones', async () => {
     for (const over of [
       {},
@@ -163,12 +179,14 @@ describe('a key that is missing is named when it is needed', () => {
     const sent = server.requests.length
     const unknown = { code: 'TK_KEK_UNKNOWN', details: { kekId: 'kek-1' } }
     expect(await failure(call(tk))).toMatchObject(unknown)
-    const put = tk.secrets.put({ tenantId: 'acme', provider: 'openai', value: { apiKey: 'sk-x' } })
-    expect(await failure(put)).toMatchObject(unknown)
     expect(server.requests.length).toBe(sent)
     expect((await acmeBudget(tk)).held).toBe(0n)
     // Metadata needs no key.
     expect(await tk.secrets.list({ tenantId: 'acme' })).toMatchObject({ items: [{ version: 1 }] })
+    // Entered again, the secret stands under a data key that the KEK at hand opens.
+    await tk.secrets.put({ tenantId: 'acme', provider: 'openai', value: { apiKey: 'sk-again' } })
+    await (await call(tk)).json()
+    expect(server.requests.at(-1)?.headers.authorization).toBe('Bearer sk-again')
     await tk.close()
   })
 

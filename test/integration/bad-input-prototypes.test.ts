@@ -20,7 +20,7 @@ const DEPTHS = [1, 2, 3, 4, 5, 6]
 
 /** JSON text of an object that holds `name` so many levels down. */
 const nested = (name: string, depth: number): string =>
-  '{"a":'.repeat(depth - 1) + `{"${name}":{"polluted":"yes"}}` + '}'.repeat(depth - 1)
+  depth === 1 ? `{"${name}":{"polluted":"yes"}}` : `{"a":${nested(name, depth - 1)}}`
 
 const polluted = (): unknown =>
   [{}, [], () => 0, Object, Map].map((value) => (value as { polluted?: unknown }).polluted)

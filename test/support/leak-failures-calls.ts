@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import { Secret } from '../../src/kernel/secret.ts'
 import { envelopeSecretStore } from '../../src/secrets/envelope-secret-store.ts'
 import type { KeyWrapper } from '../../src/secrets/key-wrapper.ts'
@@ -18,6 +19,7 @@ import {
   type Scene,
   TENANT_SECRET,
 } from './leak-scene.ts'
+import { watchedDatabase } from './sqlite.ts'
 
 /** One way to fail; must throw. */
 export type Failure = (scene: Scene) => unknown
@@ -255,6 +257,20 @@ export const partFailures: Readonly<Record<string, Failure>> = {
         command === 'migrate' ? 'lost-request' : null,
       ),
     }),
+  'a driver that throws what it was given': async ({ start }) => {
+    const database = watchedDatabase(':memory:', (sql) => {
+      if (/^INSERT OR REPLACE INTO tenant_secrets/.test(sql)) throw foreignError(TENANT_SECRET)
+    })
+    const tk = await start({ storage: sqlite({ database }) })
+    await tk.tenants.create({ id: 'acme' })
+    return tk.secrets.put({ ...openai, value: { apiKey: TENANT_SECRET } })
+  },
+  'a driver that throws when it looks a key up': async ({ start, key }) => {
+    const database = watchedDatabase(':memory:', (sql) => {
+      if (/FROM tenant_api_keys/.test(sql)) throw foreignError(key)
+    })
+    return (await start({ storage: sqlite({ database }) })).keys.verify(key)
+  },
   'a wrapper that throws its KEK': wrapping({ unwrap: throwing(KEK_TEXT) }, callIt),
   'a wrapper that throws the wrapped key': wrapping(
     {

@@ -6,6 +6,7 @@
 import { expect } from 'vitest'
 import { type ErrorCode, TenantKeysError } from '../../../src/kernel/errors.ts'
 import type { Storage } from '../../../src/storage/storage.ts'
+import { walk } from '../canaries.ts'
 import type { Installation } from '../installation.ts'
 import type { ProviderServer } from '../provider-server.ts'
 
@@ -51,7 +52,7 @@ export async function expectRefusal(
     expect(outcome, 'the method must answer with a value').toHaveProperty('value')
     const { value } = outcome as { value: { ok: boolean; code: ErrorCode } }
     expect(value).toMatchObject({ ok: false, code })
-    expect(JSON.stringify(value)).not.toContain(CANARY)
+    expect(walk(value)).not.toContain(CANARY)
     expect(bench.server.requests.length).toBe(calls)
     return value
   }
@@ -59,9 +60,7 @@ export async function expectRefusal(
   const { error } = outcome as { error: TenantKeysError }
   expect(TenantKeysError.isInstance(error), `foreign: ${String(error)}`).toBe(true)
   expect({ code: error.code, field: error.details.field ?? null }).toEqual({ code, field })
-  for (const text of [error.message, JSON.stringify(error), String(error.stack)]) {
-    expect(text).not.toContain(CANARY)
-  }
+  expect(JSON.stringify(error) + walk(error)).not.toContain(CANARY)
   expect(error.outcome).toBe('none')
   expect(bench.server.requests.length).toBe(calls)
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined()

@@ -187,15 +187,6 @@ export const damageRows: readonly DamageRow[] = [
     'TK_PEPPER_UNKNOWN',
     ['keys.verify'],
   ),
-  ...rows('a KEK that nobody has', "UPDATE tk_data_keys SET kek_id = 'kek-9'", 'TK_KEK_UNKNOWN', [
-    'secrets.put',
-  ]),
-  ...rows(
-    'a KEK id that is none',
-    `UPDATE tk_data_keys SET kek_id = '<${CANARY}>'`,
-    'TK_KEK_UNKNOWN',
-    ['secrets.put'],
-  ),
   ...rows(
     'a data key of zeros',
     `UPDATE tk_data_keys SET ${zeros('wrapped')}`,
@@ -205,6 +196,11 @@ export const damageRows: readonly DamageRow[] = [
   ...unopened(
     'a KEK that nobody has',
     "UPDATE tk_data_keys SET kek_id = 'kek-9'",
+    'TK_KEK_UNKNOWN',
+  ),
+  ...unopened(
+    'a KEK id that is none',
+    `UPDATE tk_data_keys SET kek_id = '<${CANARY}>'`,
     'TK_KEK_UNKNOWN',
   ),
   ...unopened('a data key of zeros', `UPDATE tk_data_keys SET ${zeros('wrapped')}`),

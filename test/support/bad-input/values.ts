@@ -114,7 +114,7 @@ export const BAD_KEY_IDS = {
   'a whole key': `tk_live_${CANARY}`,
 }
 
-export const BAD_LIMITS = {
+const BAD_LIMITS = {
   zero: 0,
   negative: -1,
   fraction: 1.5,

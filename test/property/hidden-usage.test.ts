@@ -1,0 +1,68 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { openaiChat } from '../../src/providers/openai-chat.ts'
+import { observeStream } from '../../src/request/observe-stream.ts'
+import { createReceiptBook } from '../../src/request/receipt.ts'
+
+const chunk = (choices: readonly unknown[], usage: unknown = null): string =>
+  `data: ${JSON.stringify({ object: 'chat.completion.chunk', choices, usage })}\n\n`
+
+/** Events that stay, in text of one to four bytes a letter. */
+const delta = fc
+  .oneof(fc.string({ unit: 'grapheme', maxLength: 12 }), fc.constantFrom('', '\\n\\n', 'é日🦊'))
+  .map((content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]))
+const usage = chunk([], { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 })
+const stream = fc.record({
+  before: fc.array(delta, { maxLength: 6 }),
+  after: fc.array(fc.constantFrom(chunk([]), ': still there\n'), { maxLength: 2 }),
+  cuts: fc.array(fc.nat(2000), { maxLength: 12 }),
+  atEvents: fc.boolean(),
+})
+
+/** What arrives at a caller who did not ask for the usage chunk that we asked for. */
+async function observed(pieces: readonly Uint8Array[]): Promise<string> {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const piece of pieces) controller.enqueue(piece)
+      controller.close()
+    },
+  })
+  const response = observeStream({
+    response: new Response(body),
+    reading: {
+      model: 'gpt-4o-mini',
+      stream: true,
+      body: '',
+      hidesUsageChunk: true,
+      bound: { input: 100, output: 100 },
+      inputEstimate: 1,
+    },
+    operation: openaiChat,
+    settler: { receipt: new Promise(() => {}), settle: async () => {}, void: async () => {} },
+    signal: undefined,
+    parts: { receipts: createReceiptBook() },
+  })
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(await response.arrayBuffer())
+}
+
+function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
+  const sorted = [0, ...places.map((at) => at % (bytes.length + 1)), bytes.length].sort(
+    (a, b) => a - b,
+  )
+  return sorted.slice(1).map((to, i) => bytes.slice(sorted[i], to))
+}
+
+test('however a stream is cut, only the hidden usage chunk is missing from it', async () => {
+  await fc.assert(
+    fc.asyncProperty(stream, async ({ before, after, cuts, atEvents }) => {
+      const kept = [...before, ...after, 'data: [DONE]\n\n']
+      const sent = [...before, usage, ...after, 'data: [DONE]\n\n']
+      const encoder = new TextEncoder()
+      const pieces = atEvents
+        ? sent.map((event) => encoder.encode(event))
+        : cut(encoder.encode(sent.join('')), cuts)
+      expect(await observed(pieces)).toBe(kept.join(''))
+    }),
+    { numRuns: 400 },
+  )
+})
