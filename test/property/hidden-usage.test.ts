@@ -38,7 +38,17 @@ async function observed(pieces: readonly Uint8Array[]): Promise<string> {
       inputEstimate: 1,
     },
     operation: openaiChat,
-    settler: { receipt: new Promise(() => {}), settle: async () => {}, void: async () => {} },
+    settler: {
+      receipt: new Promise(() => {}),
+      settle: async () => {},
+      void: async () => {},
+      hold: {
+        signal: new AbortController().signal,
+        answered: () => {},
+        delivered: () => null,
+        stop: () => {},
+      },
+    },
     signal: undefined,
     parts: { receipts: createReceiptBook() },
   })

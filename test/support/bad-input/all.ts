@@ -7,6 +7,7 @@ import { amountRows } from './amounts.ts'
 import { authorizeRows } from './authorize.ts'
 import { budgetRows } from './budgets.ts'
 import { contextRows } from './contexts.ts'
+import { entryRows } from './entries.ts'
 import { fetchRows } from './fetches.ts'
 import { keyRows } from './keys.ts'
 import { optionRows } from './options.ts'
@@ -22,6 +23,7 @@ export const rows: readonly Row[] = [
   ...keyRows,
   ...secretRows,
   ...budgetRows,
+  ...entryRows,
   ...planRows,
   ...amountRows,
   ...usageRows,

@@ -6,8 +6,10 @@
 import { as, CANARY, type Row } from './row.ts'
 import {
   BAD_ACTORS,
+  BAD_PERCENTS,
   type Call,
   NO_OBJECTS,
+  NO_PERCENTS,
   POLLUTERS,
   row,
   rows,
@@ -45,7 +47,8 @@ const budgetRefs = (
     'window',
     {
       missing: undefined,
-      day: 'day',
+      year: 'year',
+      'in capitals': 'MONTH',
       'another word': CANARY,
       constructor: 'constructor',
       'a list': ['month'],
@@ -59,6 +62,28 @@ const budgetRefs = (
     ),
   ),
 ]
+/** What is wrong, what follows `limit` in the field that says so, and the limit. */
+const BAD_LIMIT_OBJECTS: readonly (readonly [string, string, unknown])[] = [
+  ['no unit', '', {}],
+  ['two units', '', { usd: '1', eur: CANARY }],
+  ['a unit in capitals', '', { USD: '1' }],
+  ['a unit with a dash', '', { 'us-dollars': '1' }],
+  ['a unit that begins with a digit', '', { '1k_tokens': 1 }],
+  ['a unit of 33 letters', '', { [CANARY.replace('-', '_').padEnd(33, 'x')]: 1 }],
+  ...POLLUTERS.filter((name) => name !== 'prototype').map(
+    (name) => [`T-I7 a unit ${name}`, '', JSON.parse(`{"${name}":1}`)] as const,
+  ),
+  ['a word in a unit of the host', '.eur', { eur: CANARY }],
+  ['a fraction in a unit of the host', '.eur', { eur: 1.5 }],
+  ['decimals in a unit of the host', '.eur', { eur: '1.50' }],
+  ['negative tokens', '.tokens', { tokens: -1 }],
+  ['tokens above 2^53', '.tokens', { tokens: 2 ** 53 }],
+  ['a bigint above the largest amount', '.requests', { requests: 1n << 64n }],
+  ['no number of calls', '.calls', { calls: Number.NaN }],
+  ['bytes with a unit', '.bytes', { bytes: '10MB' }],
+  ['seven decimals of a credit', '.credits', { credits: '0.0000001' }],
+  ['a fraction of a credit as a number', '.credits', { credits: 0.5 }],
+]
 export const budgetRows: readonly Row[] = [
   ...budgetRefs('budgets.set', GOOD_BUDGET, set),
   ...rows(
@@ -67,8 +92,31 @@ export const budgetRows: readonly Row[] = [
     { missing: undefined, null: null, 'an amount': '5.00', 'a list': ['5.00'] },
     (tk, limit) => set(tk, { ...GOOD_BUDGET, limit }, as(null)),
   ),
-  row('budgets.set', 'another unit', 'limit.eur', ({ tk }) =>
-    set(tk, { ...GOOD_BUDGET, limit: { usd: '1', eur: CANARY } }, as(null)),
+  ...BAD_LIMIT_OBJECTS.map(([what, field, limit]) =>
+    row('budgets.set', `limit: ${what}`, `limit${field}`, ({ tk }) =>
+      set(tk, { ...GOOD_BUDGET, limit }, as(null)),
+    ),
+  ),
+  ...rows('budgets.set', 'counts', { 'another word': CANARY, null: null }, (tk, counts) =>
+    set(tk, { ...GOOD_BUDGET, counts }, as(null)),
+  ),
+  ...rows('budgets.set', 'alerts', NO_PERCENTS, (tk, alerts) =>
+    set(tk, { ...GOOD_BUDGET, alerts }, as(null)),
+  ),
+  ...rows('budgets.set', 'alerts[1]', BAD_PERCENTS, (tk, percent) =>
+    set(tk, { ...GOOD_BUDGET, alerts: [50, percent] }, as(null)),
+  ),
+  ...rows(
+    'budgets.set',
+    'overflowTo',
+    { null: null, 'an id': 'reseller', 'a budget as its own pool': acme },
+    (tk, overflowTo) => set(tk, { ...GOOD_BUDGET, overflowTo }, as(null)),
+  ),
+  ...rows('budgets.set', 'overflowTo.tenantId', SOME_BAD_IDS, (tk, tenantId) =>
+    set(tk, { ...GOOD_BUDGET, overflowTo: { tenantId } }, as(null)),
+  ),
+  row('budgets.set', 'a pool of a tenant below', 'overflowTo', ({ tk }) =>
+    set(tk, { ...GOOD_BUDGET, account: { tenantId: 'reseller' }, overflowTo: acme }, as(null)),
   ),
   ...rows(
     'budgets.set',

@@ -11,6 +11,7 @@ import { definePolicy } from '../../../src/policy/define-policy.ts'
 import { localKeyWrapper } from '../../../src/secrets/local-key-wrapper.ts'
 import { createTenantKeys } from '../../../src/tenant-keys.ts'
 import { testKey } from '../installation.ts'
+import { BAD_PLAN_SETS } from './plans.ts'
 import { as, CANARY, type Row } from './row.ts'
 
 const row = (
@@ -70,6 +71,9 @@ const baseUrl = (what: string, url: unknown): Row =>
   option(`a base URL ${what}`, 'options.providers.openai.baseUrl', {
     providers: { openai: { baseUrl: url } },
   })
+
+const credits = (what: string, field: string, value: unknown): Row =>
+  option(`credits with ${what}`, `options.credits.${field}`, { credits: { [field]: value } })
 
 const installations: readonly Row[] = [
   ...Object.entries({
@@ -205,6 +209,31 @@ const installations: readonly Row[] = [
     text: '1000',
     NaN: Number.NaN,
   }),
+  ...each('waitMs', {
+    negative: -1,
+    'above ten minutes': 600_001,
+    fraction: 0.5,
+    Infinity: Number.POSITIVE_INFINITY,
+    text: '1000',
+    bigint: 1000n,
+    null: null,
+  }),
+  ...each('hold', { 'another word': CANARY, empty: '', 'a number': 7, null: null }),
+  ...BAD_PLAN_SETS.filter(([, , plans]) => plans !== null).map(([what, field, plans]) =>
+    option(what, `options.plans${field}`, { plans }),
+  ),
+  ...each('defaultPlan', { empty: '', 'a number': 7, 'no plan there is': CANARY, null: null }),
+  option('T-I7 constructor as default plan', 'options.defaultPlan', {
+    plans: {},
+    defaultPlan: 'constructor',
+  }),
+  ...each('credits', { 'a price': '1', null: null, 'a list': [] }),
+  credits('a number', 'perCall', 1),
+  credits('a negative rate', 'perInputToken', '-1'),
+  credits('a word', 'perOutputToken', CANARY),
+  credits('seven decimals', 'perCall', '0.0000001'),
+  credits('a rate above the largest', 'perOutputToken', '1000001'),
+  credits('another field', 'perImage', '1'),
   ...each('settle', { 'another word': CANARY, null: null }),
   ...each('settleWaitMs', { zero: 0, negative: -1, Infinity: Number.POSITIVE_INFINITY }),
   ...each('maxStaleMs', { '1999': 1999, 'above a minute': 60_001, bigint: 5000n }),

@@ -124,6 +124,14 @@ const BAD_LIMITS = {
   bigint: 1n,
 }
 
+/** For lists of thresholds. */
+export const NO_PERCENTS = {
+  null: null,
+  'a number': 80,
+  '17 of them': Array.from({ length: 17 }, (_, i) => i + 1),
+}
+export const BAD_PERCENTS = { zero: 0, negative: -1, '1001': 1001, fraction: 0.8, text: '80' }
+
 export const pages = (method: string, rest: object, call: Call): Row[] => [
   ...rows(method, 'limit', BAD_LIMITS, (tk, limit, bench) => call(tk, { ...rest, limit }, bench)),
   ...rows(
