@@ -4,6 +4,7 @@
  * @module
  */
 export { type MemoryOptions, memory } from './adapters/memory/index.ts'
+export type { Limit } from './budgets/amounts.ts'
 export type { BudgetGuard, ReserveOptions } from './budgets/budget-guard.ts'
 export type {
   BudgetAccount,
@@ -33,6 +34,7 @@ export type {
 } from './budgets/plans-api.ts'
 export { presets } from './budgets/presets.ts'
 export type { RecommendApi, Recommendation, RecommendInput } from './budgets/recommend.ts'
+export type { Drift } from './budgets/reconcile.ts'
 export {
   type RebalanceInput,
   rebalance,

@@ -5,7 +5,7 @@
  */
 import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
-import { actorSchema, parse } from '../kernel/validate.ts'
+import { actorSchema, parse, textSchema } from '../kernel/validate.ts'
 import type { LedgerEntry, NewEntry, PostedEntry } from '../storage/ledger-entries.ts'
 import type { Window } from '../storage/ledger-records.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -51,7 +51,7 @@ export interface AdjustInput {
   readonly window: Window
   /** Change of what is used: `{ usd: '-1.25' }` gives back, `{ usd: '0.40' }` charges. */
   readonly amount: Limit
-  /** Why; kept with the entry and in the audit trail. 1 to 256 characters. */
+  /** Why; kept with the entry and in the audit trail. 1 to 256 characters, no control characters. */
   readonly reason: string
   /** As for credits, which share these ids. */
   readonly idempotencyKey: string
@@ -82,7 +82,7 @@ const adjustSchema = z.strictObject({
   account: accountSchema,
   window: windowSchema,
   amount: z.unknown(),
-  reason: z.string().min(1).max(256),
+  reason: textSchema(256),
   idempotencyKey: keySchema,
   actor: actorSchema,
 })

@@ -94,7 +94,7 @@ export interface PlansApi {
 }
 
 /** A name that is not known is told as such, also when no plan could be called so. */
-export const planNameSchema: z.ZodString = z.string().min(1).max(64)
+const planNameSchema: z.ZodString = z.string().min(1).max(64)
 const assignSchema = z.strictObject({
   tenantId: idSchema,
   plan: planNameSchema.nullable(),

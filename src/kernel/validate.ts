@@ -105,12 +105,15 @@ export const objectWith = <T extends object>(
 /** Ids that the host chooses: 1 to 64 of `A-Z a-z 0-9 _ -` (T-I6, S2.44). */
 export const idSchema = z.string().regex(ID_PATTERN, 'use 1 to 64 of A-Z, a-z, 0-9, _ and -')
 
-/** Names for people: 1 to 128 characters, no control characters. */
-export const nameSchema = z
-  .string()
-  .min(1)
-  .max(128)
-  .refine((text) => !/\p{Cc}|\p{Cs}/u.test(text), 'must not hold control characters')
+/** Text for people, on one line: no control characters, no halves of surrogate pairs. */
+export const textSchema = (max: number): z.ZodString =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((text) => !/\p{Cc}|\p{Cs}/u.test(text), 'must not hold control characters')
+
+export const nameSchema = textSchema(128)
 
 /** Who acts, as the host names it; kept in the audit trail. */
 export const actorSchema = nameSchema.default('system')

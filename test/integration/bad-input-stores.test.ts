@@ -39,6 +39,7 @@ const options = (file: string): TenantKeysOptions => ({
     scopes: { 'support:chat': { providers: ['openai'], models: ['gpt-4o-mini'] } },
   }),
   providers: { openai: { baseUrl: server.baseUrl } },
+  plans: { pro: { version: 1, budgets: [{ window: 'month', limit: { tokens: 1000 } }] } },
 })
 
 let copies = 0

@@ -91,7 +91,7 @@ export function addUsage(client: SqliteClient, usage: UsageRecord): void {
   )
 }
 
-export function usageOf(columns: SqliteRow): UsageRecord {
+function usageOf(columns: SqliteRow): UsageRecord {
   const row = new RowReader('api_key_usage_logs', columns)
   return {
     id: row.text('id'),

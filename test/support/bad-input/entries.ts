@@ -161,11 +161,9 @@ export const entryRows: readonly Row[] = [
     {
       missing: undefined,
       year: 'year',
+      'in capitals': 'MONTH',
       constructor: 'constructor',
-      call: 'call',
-      concurrent: 'concurrent',
-      rate_second: 'rate_second',
-      rate_minute: 'rate_minute',
+      'a list': ['month'],
     },
     (tk, window, bench) => adjust(tk, { ...ADJUST, window }, bench),
   ),
@@ -189,13 +187,15 @@ export const entryRows: readonly Row[] = [
     { 'nothing at all': { usd: '0' }, 'more than was used': { usd: '-5.00' } },
     (tk, amount, bench) => adjust(tk, { ...ADJUST, amount }, bench),
   ),
-  {
-    method: 'budgets.adjust',
-    what: 'a budget that is not there',
-    run: (bench) => adjust(bench.tk, { ...ADJUST, window: 'hour' }, bench),
-    code: 'TK_BUDGET_NOT_FOUND',
-    field: null,
-  },
+  ...['hour', 'call', 'concurrent', 'rate_second', 'rate_minute'].map(
+    (window): Row => ({
+      method: 'budgets.adjust',
+      what: `a budget that is not there, of the window ${window}`,
+      run: (bench) => adjust(bench.tk, { ...ADJUST, window }, bench),
+      code: 'TK_BUDGET_NOT_FOUND',
+      field: null,
+    }),
+  ),
 
   ...rows('budgets.check', '(argument)', NO_OBJECTS, check),
   ...rows(

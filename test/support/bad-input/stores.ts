@@ -35,6 +35,7 @@ export interface DamageRow {
 
 const acme = { tenantId: 'acme' }
 const month = { account: acme, window: 'month' } as const
+const entry = { account: acme, idempotencyKey: 'entry-1' }
 const openai = { ...acme, provider: 'openai' }
 
 /** Every method of the facade that reads rows, with good input. */
@@ -57,6 +58,21 @@ const ACTS = {
   'budgets.get': ({ tk }) => tk.budgets.get(month),
   'budgets.list': ({ tk }) => tk.budgets.list(acme),
   'budgets.remove': ({ tk }) => tk.budgets.remove(month),
+  'budgets.credit': ({ tk }) => tk.budgets.credit({ ...entry, amount: { usd: '1.00' } }),
+  'budgets.adjust': ({ tk }) =>
+    tk.budgets.adjust({ ...month, ...entry, amount: { usd: '0.01' }, reason: 'a correction' }),
+  'budgets.check': ({ tk }) => tk.budgets.check({ repair: true }),
+  'budgets.prune': ({ tk }) => tk.budgets.prune(),
+  'budgets.rebalance': ({ tk, keyId }) =>
+    tk.budgets.rebalance({
+      parent: acme,
+      window: 'month',
+      members: [{ account: { ...acme, keyId }, guaranteed: { usd: '0.10' }, observedValue: 1 }],
+    }),
+  'budgets.recommend': ({ tk }) => tk.budgets.recommend(month),
+  'plans.assign': ({ tk }) => tk.plans.assign({ ...acme, plan: 'pro' }),
+  'plans.apply': ({ tk }) => tk.plans.apply({ plan: 'pro' }),
+  'plans.of': ({ tk }) => tk.plans.of('acme'),
   'usage.query': ({ tk }) => tk.usage.query({ by: ['model'] }),
   authorize: ({ tk, key }) => tk.authorize({ key, model: 'gpt-4o-mini' }),
   fetch: ({ call }) => call(),
@@ -103,6 +119,13 @@ export const damageRows: readonly DamageRow[] = [
     'secrets.put',
     'budgets.set',
     'budgets.remove',
+    'budgets.credit',
+    'budgets.adjust',
+    'budgets.check',
+    'budgets.rebalance',
+    'budgets.recommend',
+    'plans.assign',
+    'plans.of',
     'authorize',
     'fetch',
   ),
@@ -152,6 +175,11 @@ export const damageRows: readonly DamageRow[] = [
     'budgets.get',
     'budgets.list',
     'budgets.set',
+    'budgets.adjust',
+    'budgets.check',
+    'budgets.rebalance',
+    'budgets.recommend',
+    'plans.assign',
     'authorize',
     'fetch',
   ),
@@ -168,6 +196,9 @@ export const damageRows: readonly DamageRow[] = [
     'secrets.put',
     'budgets.set',
     'budgets.remove',
+    'budgets.credit',
+    'budgets.adjust',
+    'plans.assign',
   ),
   ...denied('a hash of zeros', `UPDATE tenant_api_keys SET ${zeros('hash')}`, 'TK_KEY_UNKNOWN'),
   ...denied(
