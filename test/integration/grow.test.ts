@@ -18,6 +18,7 @@ import {
   USAGE_COST_NANO,
   usageChunk,
 } from '../support/provider-server.ts'
+import { until } from '../support/watched-clock.ts'
 
 const messages = [{ role: 'user' as const, content: 'Hello' }]
 const STREAM = { model: 'gpt-4o-mini', messages, stream: true as const }
@@ -62,8 +63,16 @@ async function open(
   return installation
 }
 
+interface Source {
+  count: number
+  /** How many were read. */
+  produced?: number
+  /** On an abort the body fails with an error of its own. */
+  readonly breaks?: boolean
+}
+
 /** A `fetch` whose stream brings one delta of one token each time it is read, then the usage. */
-function paced(source: { count: number; produced?: number }): typeof fetch {
+function paced(source: Source): typeof fetch {
   const encoder = new TextEncoder()
   const model = STREAM.model
   return async (_, init) => {
@@ -81,7 +90,8 @@ function paced(source: { count: number; produced?: number }): typeof fetch {
       if (data === '[DONE]') controller.close()
     }
     const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-      const abort = (): void => controller.error(init?.signal?.reason)
+      const abort = (): void =>
+        controller.error(source.breaks ? new Error('other side closed') : init?.signal?.reason)
       init?.signal?.addEventListener('abort', abort)
     }
     const body = new ReadableStream({ start, pull }, { highWaterMark: 0 })
@@ -225,6 +235,32 @@ describe('an extension that is refused', () => {
     })
     const { pieces, error } = await readAll(second)
     expect({ pieces, code: codeOf(error) }).toEqual({ pieces: 460, code: 'TK_BUDGET_CONTENDED' })
+  })
+
+  test('hands the last piece on only when what was delivered is settled', async () => {
+    let release = (): void => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const at = await open(
+      { monthlyUsd: '0.0004', fetch: paced({ count: 2000 }), settleWaitMs: 60_000 },
+      ({ command }) => (command === 'ledger.settle' ? gate : null),
+    )
+    const stream = await at.client(GROW).chat.completions.create(STREAM)
+    const reader = stream[Symbol.asyncIterator]()
+    for (let n = 0; n < 459; n++) await reader.next()
+    const last = reader.next()
+    const first = await Promise.race([last, until(() => asked.length === 4).then(() => 'waits')])
+    expect(first).toBe('waits')
+    release()
+    expect((await last).done).toBe(false)
+    expect(at.receipts).toHaveLength(1)
+    await reader.next().catch(() => {})
+  })
+
+  test('is what the caller is told, whatever the runtime makes of the abort', async () => {
+    const at = await open({ monthlyUsd: '0.0004', fetch: paced({ count: 2000, breaks: true }) })
+    expect(codeOf((await readAll(at)).error)).toBe('TK_BUDGET_CONTENDED')
   })
 
   test('by calls in flight is told as contended, and is not waited for', async () => {

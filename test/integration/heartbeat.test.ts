@@ -194,22 +194,35 @@ describe('a call whose hold is lost is ended', () => {
     expect(receipts).toMatchObject([{ outcome: 'aborted', quality: 'estimated' }])
   })
 
-  test('an answer that is still being read breaks off with the typed error', async () => {
-    const { tk, key, receipts } = await open()
-    server.answer = (_, response) => {
-      response.writeHead(200, { 'content-type': 'application/json' })
-      response.write('{"id": ')
-    }
-    const url = 'https://api.openai.com/v1/chat/completions'
-    const response = await tk.fetch({ key, onReceipt: (r) => receipts.push(r) })(url, {
-      method: 'POST',
-      body: JSON.stringify(ASK),
-    })
-    const reading = codeOf(response.json())
-    await sleepThrough()
-    expect(await reading).toBe('TK_BUDGET_HOLD_LOST')
-    expect(receipts).toMatchObject([{ outcome: 'aborted', quality: 'estimated' }])
-  })
+  test.each([
+    ['hands the reason on', false],
+    ['makes an error of its own of it', true],
+  ])(
+    'an answer that is still being read breaks off with the typed error, where fetch %s',
+    async (_, breaks) => {
+      const own = async (...[input, init]: Parameters<typeof fetch>): Promise<Response> => {
+        const start = (controller: ReadableStreamDefaultController): void => {
+          init?.signal?.addEventListener('abort', () => controller.error(new Error('closed')))
+        }
+        if (breaks) return new Response(new ReadableStream({ start }))
+        return fetch(input, init)
+      }
+      const { tk, key, receipts } = await open({ fetch: own })
+      server.answer = (_, response) => {
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.write('{"id": ')
+      }
+      const url = 'https://api.openai.com/v1/chat/completions'
+      const response = await tk.fetch({ key, onReceipt: (r) => receipts.push(r) })(url, {
+        method: 'POST',
+        body: JSON.stringify(ASK),
+      })
+      const reading = codeOf(response.json())
+      await sleepThrough()
+      expect(await reading).toBe('TK_BUDGET_HOLD_LOST')
+      expect(receipts).toMatchObject([{ outcome: 'aborted', quality: 'estimated' }])
+    },
+  )
 
   test('a store that stays away ends the call before the hold expires', async () => {
     const { client, receipts } = await open({}, ({ command }) =>

@@ -1,5 +1,6 @@
 import type OpenAI from 'openai'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { memory } from '../../src/adapters/memory/index.ts'
 import { TenantKeysError } from '../../src/kernel/errors.ts'
 import type { TenantKeysOptions } from '../../src/options.ts'
 import { acmeBudget, type Installation, install } from '../support/installation.ts'
@@ -20,9 +21,12 @@ let server: ProviderServer
 let opened: Installation[]
 /** Lets the provider answer the call that has waited longest. */
 let answers: (() => void)[]
+/** Holds that were asked for so far. */
+let asked: Set<string>
 
 beforeEach(async () => {
   answers = []
+  asked = new Set()
   server = await startProvider((request, response, count) => {
     answers.push(() => void chat(request, response, count))
   })
@@ -34,7 +38,13 @@ afterEach(async () => {
 })
 
 async function open(options: Partial<TenantKeysOptions> = {}): Promise<Installation> {
-  const installation = await install(server.baseUrl, { ...LIMIT, ...options })
+  const inner = memory()
+  const reserve: typeof inner.ledger.reserve = (items) => {
+    for (const { holdId } of items) asked.add(holdId)
+    return inner.ledger.reserve(items)
+  }
+  const storage = { ...inner, ledger: { ...inner.ledger, reserve } }
+  const installation = await install(server.baseUrl, { ...LIMIT, storage, ...options })
   opened.push(installation)
   return installation
 }
@@ -43,6 +53,9 @@ async function open(options: Partial<TenantKeysOptions> = {}): Promise<Installat
 const read = async (client: OpenAI): Promise<unknown> => client.chat.completions.create(ASK)
 
 const sent = (count: number): Promise<void> => until(() => answers.length >= count)
+
+/** Until so many calls have asked for a hold: those that were not sent wait. */
+const inLine = (count: number): Promise<void> => until(() => asked.size >= count)
 
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(
@@ -107,7 +120,9 @@ describe('BG-8 a call that waits for its budget', () => {
     await sent(1)
     const abort = new AbortController()
     const second = client(WAIT).chat.completions.create(ASK, { signal: abort.signal })
-    setImmediate(() => abort.abort())
+    second.catch(() => {})
+    await inLine(2)
+    abort.abort()
     await expect(second).rejects.toThrow(/abort/i)
     answers[0]!()
     await first
@@ -121,6 +136,7 @@ describe('BG-8 a call that waits for its budget', () => {
     const first = read(client())
     await sent(1)
     const second = codeOf(client(WAIT).chat.completions.create(ASK))
+    await inLine(2)
     const account = { tenantId: 'acme' }
     await tk.budgets.set({ account, window: 'month', limit: { usd: '0.001' } })
     answers[0]!()
@@ -133,6 +149,7 @@ describe('BG-8 a call that waits for its budget', () => {
     const first = read(client())
     await sent(1)
     const second = codeOf(client(WAIT).chat.completions.create(ASK))
+    await inLine(2)
     await tk.keys.revoke({ tenantId: 'acme', keyId })
     answers[0]!()
     await first

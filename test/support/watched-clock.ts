@@ -36,7 +36,13 @@ export function watchedClock(): WatchedClock {
   }
 }
 
-/** Lets the event loop run until something is so; the test's own time limit ends what never is. */
+/** Turns of the event loop; what has not happened after so many never does. */
+const MAX_TURNS = 500_000
+
+/** Lets the event loop run until something is so. */
 export async function until(is: () => boolean): Promise<void> {
-  while (!is()) await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; !is(); turn++) {
+    if (turn >= MAX_TURNS) throw new Error('what was waited for did not happen')
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }

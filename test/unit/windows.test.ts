@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isZone, periodOf, WINDOWS } from '../../src/budgets/windows.ts'
+import type { Window } from '../../src/storage/ledger-records.ts'
 
 /** Year and month, counted in months, on the wall of a zone. */
 function monthAt(zone: string, atMs: number): number {
@@ -87,12 +88,106 @@ describe('months', () => {
   })
 })
 
+describe('minutes, hours, days and weeks', () => {
+  /** The wall of a zone at a moment: weekday, hour, minute. */
+  const wall = (zone: string, atMs: number): string =>
+    new Intl.DateTimeFormat('en-GB', {
+      ...{ timeZone: zone, weekday: 'short', hour: '2-digit', minute: '2-digit' },
+      hourCycle: 'h23',
+    }).format(atMs)
+
+  // Every kind of change: at midnight, before it, by half an hour, twice, none.
+  const ZONES = [
+    ...['UTC', 'Europe/Berlin', 'America/New_York', 'America/Havana', 'America/Santiago'],
+    ...['America/Nuuk', 'Atlantic/Azores', 'Africa/Cairo', 'Africa/Casablanca', 'Asia/Beirut'],
+    ...['Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Pacific/Chatham'],
+    ...['Pacific/Kiritimati', 'Pacific/Pago_Pago', 'Antarctica/Troll'],
+  ]
+
+  test.each(ZONES)(
+    'T-B17 in %s they follow one another all year without gap or overlap',
+    (zone) => {
+      const endMs = Date.UTC(2027, 0, 1)
+      const lengths = {
+        hour: [0.5, 1],
+        day: [22, 26],
+        week: [166, 170],
+        month: [670, 746],
+      } as const
+      for (const [window, [least, most]] of Object.entries(lengths)) {
+        let from = periodOf(window as Window, zone, Date.UTC(2025, 11, 31))
+        while (from.endMs! < endMs) {
+          const next = periodOf(window as Window, zone, from.endMs!)
+          expect(next.startMs).toBe(from.endMs)
+          const hours = (next.endMs! - next.startMs) / 3_600_000
+          expect(hours).toBeGreaterThanOrEqual(least)
+          expect(hours).toBeLessThanOrEqual(most)
+          from = next
+        }
+      }
+    },
+  )
+
+  test.each(ZONES)('T-B17 in %s any moment finds its period, whatever was asked before', (zone) => {
+    const at = fc.integer({ min: Date.UTC(2025, 0, 1), max: Date.UTC(2035, 0, 1) })
+    const window = fc.constantFrom<Window>('minute', 'hour', 'day', 'week', 'month')
+    fc.assert(
+      fc.property(window, at, at, (kind, nowMs, otherMs) => {
+        const { startMs, endMs } = periodOf(kind, zone, nowMs)
+        expect(startMs <= nowMs && nowMs < endMs!).toBe(true)
+        for (const ms of [startMs, endMs! - 1]) {
+          periodOf(kind, zone, otherMs)
+          expect(periodOf(kind, zone, ms)).toEqual({ startMs, endMs })
+        }
+      }),
+      { numRuns: process.env.TENANTKEYS_FORCE === '1' ? 2000 : 60 },
+    )
+  })
+
+  test('T-B17 days begin at midnight, weeks on Monday, hours on the hour', () => {
+    const at = Date.UTC(2026, 6, 15, 10, 17, 31)
+    for (const zone of ZONES) {
+      expect(wall(zone, periodOf('week', zone, at).startMs)).toMatch(/^Mon,? 00:00$/)
+      expect(wall(zone, periodOf('day', zone, at).startMs)).toMatch(/ 00:00$/)
+      expect(wall(zone, periodOf('hour', zone, at).startMs)).toMatch(/:00$/)
+      expect(periodOf('minute', zone, at).startMs).toBe(Date.UTC(2026, 6, 15, 10, 17))
+    }
+  })
+
+  test('ISO 8601: the week of 1 January may have begun in December', () => {
+    const { startMs, endMs } = periodOf('week', 'UTC', Date.UTC(2027, 0, 1))
+    expect([iso(startMs), iso(endMs)]).toEqual([
+      '2026-12-28T00:00:00.000Z',
+      '2027-01-04T00:00:00.000Z',
+    ])
+  })
+
+  test('T-B17 where the clocks move by half an hour, one hour of the day is half as long', () => {
+    const hours: number[] = []
+    let at = periodOf('day', 'Australia/Lord_Howe', Date.UTC(2027, 3, 4)).startMs
+    const { endMs } = periodOf('day', 'Australia/Lord_Howe', at)
+    while (at < endMs!) {
+      const hour = periodOf('hour', 'Australia/Lord_Howe', at)
+      hours.push((hour.endMs! - hour.startMs) / 3_600_000)
+      at = hour.endMs!
+    }
+    expect(at).toBe(endMs)
+    expect(hours.sort().slice(0, 2)).toEqual([0.5, 1])
+    expect(hours).toHaveLength(25)
+  })
+})
+
+test('windows without periods begin at zero and never end', () => {
+  const none = ['lifetime', 'call', 'concurrent', 'rate_second', 'rate_minute']
+  const found = WINDOWS.filter((w) => periodOf(w, 'Europe/Berlin', 1).endMs === null)
+  expect(found).toEqual(none)
+})
+
 test('a lifetime begins at zero and never ends', () => {
   expect(periodOf('lifetime', 'Europe/Berlin', Date.UTC(2026, 0, 15))).toEqual({
     startMs: 0,
     endMs: null,
   })
-  expect(WINDOWS).toEqual(['month', 'lifetime'])
 })
 
 test('zones are those the runtime knows', () => {

@@ -18,6 +18,7 @@ import { batchCases } from './ledger-batches.ts'
 import { entryCases } from './ledger-entries.ts'
 import { expiryCases } from './ledger-expiry.ts'
 import { pathCases } from './ledger-paths.ts'
+import { periodCases } from './ledger-periods.ts'
 import { poolCases } from './ledger-pools.ts'
 import { rateCases } from './ledger-rates.ts'
 import { holdCases } from './ledger-states.ts'
@@ -76,6 +77,7 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   'ledger: expiry': expiryCases,
   'ledger: paths': pathCases,
   'ledger: windows': windowCases,
+  'ledger: periods': periodCases,
   'ledger: units': unitCases,
   'ledger: rates': rateCases,
   'ledger: pools': poolCases,
