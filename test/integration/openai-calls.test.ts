@@ -285,7 +285,7 @@ describe('T-U1 a stream that does not end as planned makes one usage row, with a
     const [total] = await here.tk.usage.query()
     const calls = total?.calls ?? 0
     const { events } = await storage.outbox.lease({ limit: 100, leaseMs: 1 })
-    expect(events.map(({ kind }) => kind)).toEqual(Array.from({ length: calls }, () => 'usage'))
+    expect(events.filter(({ kind }) => kind === 'usage')).toHaveLength(calls)
     return { calls, output: total?.outputTokens ?? 0 }
   }
 
