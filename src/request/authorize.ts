@@ -48,7 +48,8 @@ export async function authorize(
   const reading = draft.bound(price)
   const output = firstOutput(context.hold ?? parts.hold, target.operation, reading)
   return {
-    ...caller,
+    key: caller.key,
+    tenant: caller.tenant,
     request,
     target,
     reading,
