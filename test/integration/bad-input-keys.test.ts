@@ -9,9 +9,10 @@ import { definePolicy } from '../../src/policy/define-policy.ts'
 import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import type { TenantKeys } from '../../src/tenant-keys.ts'
 import { createTenantKeys } from '../../src/tenant-keys.ts'
-import { acmeBudget, install, testKey } from '../support/installation.ts'
+import { acmeBudget, install } from '../support/installation.ts'
 import { chat, type ProviderServer, startProvider } from '../support/provider-server.ts'
 import { queryAll, tamper, temporaryFiles } from '../support/sqlite.ts'
+import { testKey } from '../support/test-key.ts'
 
 const fileOf = temporaryFiles()
 let server: ProviderServer

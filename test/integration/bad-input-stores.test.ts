@@ -9,9 +9,10 @@ import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import { createTenantKeys, type TenantKeys } from '../../src/tenant-keys.ts'
 import { CANARY } from '../support/bad-input/row.ts'
 import { type Damaged, damageRows, fileRows, laterRows } from '../support/bad-input/stores.ts'
-import { install, testKey } from '../support/installation.ts'
+import { install } from '../support/installation.ts'
 import { chat, type ProviderServer, startProvider } from '../support/provider-server.ts'
 import { queryAll, tamper, temporaryFiles } from '../support/sqlite.ts'
+import { testKey } from '../support/test-key.ts'
 
 const fileOf = temporaryFiles()
 const template = fileOf('template.db')

@@ -13,8 +13,8 @@ import type { Storage } from '../../src/storage/storage.ts'
 import { createTenantKeys, type TenantKeys } from '../../src/tenant-keys.ts'
 import { fakeClock } from '../../src/testing/fake-clock.ts'
 import { call, usage } from '../../src/testing/storage-conformance/samples.ts'
-import { testKey } from '../support/installation.ts'
 import { temporaryFiles } from '../support/sqlite.ts'
+import { testKey } from '../support/test-key.ts'
 
 const MID_MONTH = Date.parse('2026-11-14T10:00:00Z')
 const fileOf = temporaryFiles()

@@ -10,8 +10,8 @@ import type { Storage } from '../../src/storage/storage.ts'
 import { createTenantKeys, type TenantKeys } from '../../src/tenant-keys.ts'
 import { fakeClock } from '../../src/testing/fake-clock.ts'
 import { call, usage } from '../../src/testing/storage-conformance/samples.ts'
-import { testKey } from '../support/installation.ts'
 import { temporaryFiles } from '../support/sqlite.ts'
+import { testKey } from '../support/test-key.ts'
 
 const fileOf = temporaryFiles()
 let serial = 0

@@ -8,8 +8,8 @@ import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { createTenantKeys, type TenantKeys } from '../../src/tenant-keys.ts'
 import { call } from '../../src/testing/storage-conformance/samples.ts'
-import { testKey } from '../support/installation.ts'
 import { temporaryFiles } from '../support/sqlite.ts'
+import { testKey } from '../support/test-key.ts'
 
 const fileOf = temporaryFiles()
 let serial = 0

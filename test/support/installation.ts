@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
 import OpenAI from 'openai'
 import { memory } from '../../src/adapters/memory/index.ts'
 import type { RuntimeEvent } from '../../src/kernel/events.ts'
@@ -13,10 +12,7 @@ import type { CallContext } from '../../src/request/parts.ts'
 import type { Receipt } from '../../src/request/receipt.ts'
 import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import { createTenantKeys, type TenantKeys } from '../../src/tenant-keys.ts'
-
-/** Key material that is the same in every run, and known to everybody. */
-export const testKey = (seed: number): Uint8Array =>
-  createHash('sha256').update(`not a secret: test key ${seed}`).digest()
+import { testKey } from './test-key.ts'
 
 export const TENANT_SECRET = 'sk-tenant-0123456789abcdefghij-CANARY'
 export const PLATFORM_SECRET = 'sk-platform-0123456789abcdefghij-CANARY'

@@ -5,7 +5,8 @@ import { readOptions, type TenantKeysOptions } from '../../src/options.ts'
 import { definePolicy } from '../../src/policy/define-policy.ts'
 import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import { leaks } from '../support/canaries.ts'
-import { PLATFORM_SECRET, testKey } from '../support/installation.ts'
+import { PLATFORM_SECRET } from '../support/installation.ts'
+import { testKey } from '../support/test-key.ts'
 
 const GOOD: TenantKeysOptions = {
   storage: memory(),

@@ -4,7 +4,7 @@ import { TenantKeysError } from '../../src/kernel/errors.ts'
 import { definePolicy } from '../../src/policy/define-policy.ts'
 import { createTenantKeys } from '../../src/tenant-keys.ts'
 import { WatchedWrapper } from '../support/data-key-cases.ts'
-import { testKey } from '../support/installation.ts'
+import { testKey } from '../support/test-key.ts'
 
 describe('close', () => {
   test('T-L7 erases the data keys also when the store cannot be closed', async () => {

@@ -10,7 +10,7 @@ import { Secret } from '../../../src/kernel/secret.ts'
 import { definePolicy } from '../../../src/policy/define-policy.ts'
 import { localKeyWrapper } from '../../../src/secrets/local-key-wrapper.ts'
 import { createTenantKeys } from '../../../src/tenant-keys.ts'
-import { testKey } from '../installation.ts'
+import { testKey } from '../test-key.ts'
 import { BAD_PLAN_SETS } from './plans.ts'
 import { as, CANARY, type Row } from './row.ts'
 

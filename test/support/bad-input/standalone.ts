@@ -8,7 +8,7 @@ import { Secret } from '../../../src/kernel/secret.ts'
 import { generateKey, parseKey } from '../../../src/keys/key-format.ts'
 import { hashKey } from '../../../src/keys/key-hash.ts'
 import { dekIdOf, fromText, open, seal, toText } from '../../../src/secrets/envelope.ts'
-import { testKey } from '../installation.ts'
+import { testKey } from '../test-key.ts'
 import { as, CANARY, type Row } from './row.ts'
 
 const row = (method: string, what: string, field: string, run: Row['run']): Row => ({
