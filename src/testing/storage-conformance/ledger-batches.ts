@@ -285,6 +285,16 @@ export const batchCases: readonly ConformanceCase[] = [
     },
   },
   {
+    title: 'ST-8 T-B10 sums that no float can hold are exact',
+    run: async ({ storage }) => {
+      const bench = await ledgerBench(storage, { limit: 10n ** 18n, window: 'lifetime' })
+      const odd = 2n ** 53n + 1n
+      for (let n = 0; n < 3; n++) await bench.settle(await bench.hold(odd), odd)
+      await bench.hold(odd)
+      await bench.expect(3n * odd, odd)
+    },
+  },
+  {
     title: 'ST-8 T-B9 the largest amounts and an amount of zero are kept exactly',
     run: async ({ storage }) => {
       const most = 9_000_000_000_000_000_000n

@@ -101,6 +101,8 @@ export const unitCases: readonly ConformanceCase[] = [
       const settled = await own.settle(free, { usd: 2n, tokens: 50n })
       assert.deepEqual(settled.ok && settled.overage, { usd: 2n, tokens: 0n })
       assert.equal(await own.sums(TEAM, 'usd', 'month'), '7/0')
+      // Also below nothing.
+      assert.equal(codeOf(await own.reserve({ usd: 0n, tokens: 100n })), 'ok')
     },
   },
   {
@@ -123,8 +125,8 @@ export const unitCases: readonly ConformanceCase[] = [
       run: async ({ storage, clock }) => {
         const own = await family(storage)
         await own.limit(KEY, 'calls', 'concurrent', 2n)
-        const first = await own.hold({ calls: 1n, usd: 1n })
         await own.hold({ calls: 1n }, { ttlMs: 10 * TTL_MS })
+        const first = await own.hold({ calls: 1n, usd: 1n })
         const full = await own.reserve({ calls: 1n })
         assert.equal(codeOf(full), 'TK_BUDGET_CONTENDED')
         assert.equal(!full.ok && full.denial?.heldUntilMs, clock.nowMs() + 10 * TTL_MS)
