@@ -29,17 +29,17 @@ export const parts = {
 const NOTES = [
   'Per call: one key, one tenant below a reseller, its own credential sealed in memory(), one monthly budget; verify, authorize, reserve, open the credential, call, settle with usage row and event.',
   '"Ledger answered at once": reserve and settle say yes and keep nothing, to show what the corridor itself adds.',
-  'Each round starts on an installation of its own, as memory() keeps every hold and usage row.',
+  'memory() keeps every hold, usage row and event of the run, as a store does.',
   'SSE: one event a chunk; "usage hidden" is a request that did not ask for the usage chunk, so that the events are written again without it. Its bare client gets the chunk and looks at it.',
 ]
 
 async function time({ rounds, quick }) {
   const rows = []
   for (const call of [JSON_CALL, JSON_CALL_ALONE, ...streams(quick)]) {
-    const pair = await pairFor(call)
+    const { ours, bare } = await pairFor(call)
     const figures = await compare(
-      { ours: { waits: true, run: pair.ours }, bare: { waits: true, run: pair.bare } },
-      { rounds, quick, beforeRound: pair.renew, slicing: LONG },
+      { ours: { waits: true, run: ours }, bare: { waits: true, run: bare } },
+      { rounds, quick, slicing: LONG },
     )
     rows.push(rowOf(call, figures, 'ns', 1.3))
   }
@@ -49,8 +49,7 @@ async function time({ rounds, quick }) {
 async function bytes({ rounds, quick }) {
   const rows = []
   for (const call of [JSON_CALL, JSON_CALL_ALONE, ...streams(quick)]) {
-    const { ours, bare, renew } = await pairFor(call)
-    const figures = await compareBytes({ ours, bare }, { rounds, quick, beforeRound: renew })
+    const figures = await compareBytes(await pairFor(call), { rounds, quick })
     rows.push(rowOf(call, figures, 'B', 1.15))
   }
   return { rows }
@@ -70,7 +69,7 @@ async function pairFor({ stream, chunks, usage = false, canned = false }) {
   const fetch = stream ? answerStream(chunks) : answerJson
   const bodies = inTurn(Array.from({ length: 64 }, (_, i) => bodyOf(i, stream, usage)))
   const bare = new OpenAI({ apiKey: 'sk-not-a-real-key', fetch })
-  let ours = null
+  const ours = await wrapped(fetch, canned)
   const call = async (client) => {
     const answer = await client.chat.completions.create(bodies())
     if (!stream) return answer
@@ -78,13 +77,7 @@ async function pairFor({ stream, chunks, usage = false, canned = false }) {
     for await (const chunk of answer) count += chunk.choices.length
     return count
   }
-  return {
-    bare: () => call(bare),
-    ours: () => call(ours),
-    renew: async () => {
-      ours = await wrapped(fetch, canned)
-    },
-  }
+  return { ours: () => call(ours), bare: () => call(bare) }
 }
 
 function bodyOf(i, stream, usage) {

@@ -1,12 +1,13 @@
 /**
- * Bytes allocated by one call: how much the heap and the memory of array buffers have grown after a
- * number of calls without a garbage collection in between. It needs a process whose young generation
- * is large enough for that ({@link LARGE_YOUNG_GENERATION}); a window in which a collection ran all
- * the same is thrown away.
+ * Bytes allocated by one call: how much the young generation and the memory of array buffers have
+ * grown after a number of calls without a garbage collection in between. It needs a process whose
+ * young generation is large enough for that ({@link LARGE_YOUNG_GENERATION}); a window in which a
+ * collection ran all the same is thrown away.
  *
  * @module
  */
 import { PerformanceObserver } from 'node:perf_hooks'
+import { getHeapSpaceStatistics } from 'node:v8'
 import { sink } from './measure.mjs'
 
 /** For the command line of node. */
@@ -20,15 +21,14 @@ const MAX_TRIES = 10
 
 /**
  * @param {Record<string, () => Promise<unknown>>} alternatives - one operation each.
- * @param {{ rounds: number, quick: boolean, beforeRound?: () => unknown }} settings
+ * @param {{ rounds: number, quick: boolean }} settings
  * @returns {Promise<Record<string, number[]>>} bytes per operation: one figure per round.
  */
-export async function compareBytes(alternatives, { rounds, quick, beforeRound = () => {} }) {
+export async function compareBytes(alternatives, { rounds, quick }) {
   const collections = watchCollections()
   const names = Object.keys(alternatives)
   const figures = Object.fromEntries(names.map((name) => [name, []]))
   const counts = {}
-  await beforeRound()
   for (const name of names) {
     const endMs = performance.now() + (quick ? 1 : WARM_UP_MS)
     while (performance.now() < endMs) sink.value = await alternatives[name]()
@@ -36,7 +36,6 @@ export async function compareBytes(alternatives, { rounds, quick, beforeRound = 
     counts[name] = Math.max(1, Math.min(MAX_CALLS, Math.floor(WINDOW_BYTES / once)))
   }
   for (let round = 0; round < rounds; round++) {
-    await beforeRound()
     for (const name of names) {
       figures[name].push(await undisturbed(alternatives[name], counts[name], collections))
     }
@@ -47,6 +46,8 @@ export async function compareBytes(alternatives, { rounds, quick, beforeRound = 
 
 async function undisturbed(run, count, collections) {
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+    // The second one waits for what the first has left to be swept.
+    globalThis.gc()
     globalThis.gc()
     await collections.seen()
     const bytes = await grownBy(run, count)
@@ -61,9 +62,13 @@ async function grownBy(run, count) {
   return inUse() - before
 }
 
+/** The old generation is left out: it is still being swept when the calls begin, so it shrinks. */
 function inUse() {
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
+  let bytes = process.memoryUsage().arrayBuffers
+  for (const { space_name: name, space_used_size: used } of getHeapSpaceStatistics()) {
+    if (name.startsWith('new_')) bytes += used
+  }
+  return bytes
 }
 
 /** Counts collections; Node reports them a turn of the event loop later. */

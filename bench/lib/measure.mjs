@@ -21,23 +21,18 @@ const QUICK = { slices: 1, sliceMs: 1, warmUpMs: 1 }
  * @property {boolean} [waits] - true: every call is awaited before the next one.
  *
  * @param {Record<string, Alternative>} alternatives
- * @param {{ rounds: number, quick: boolean, beforeRound?: () => unknown, slicing?: typeof FULL }} settings
+ * @param {{ rounds: number, quick: boolean, slicing?: typeof FULL }} settings
  * @returns {Promise<Record<string, number[]>>} ns per operation: one figure per round.
  */
-export async function compare(
-  alternatives,
-  { rounds, quick, beforeRound = () => {}, slicing = FULL },
-) {
+export async function compare(alternatives, { rounds, quick, slicing = FULL }) {
   const { slices, sliceMs, warmUpMs } = quick ? QUICK : slicing
   const names = Object.keys(alternatives)
-  await beforeRound()
   const counts = {}
   for (const name of names) {
     counts[name] = await callsWithin(alternatives[name], warmUpMs, sliceMs)
   }
   const figures = Object.fromEntries(names.map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
-    await beforeRound()
     const taken = Object.fromEntries(names.map((name) => [name, []]))
     globalThis.gc?.()
     for (let slice = 0; slice < slices; slice++) {
