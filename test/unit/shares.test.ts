@@ -106,7 +106,7 @@ describe('S0.24 shares', () => {
     expect(refusalOf(() => shares(input as SharesInput))).toBe(`TK_INPUT_INVALID ${field}`)
   })
 
-  test('whatever the amounts: the sum is the total, none is below its guarantee or above the most', () => {
+  test('whatever the amounts: the sum is the total, none is below its guarantee or above the most', async () => {
     const one = fc.record({
       guaranteed: fc.bigInt({ min: 0n, max: 10n ** 12n }),
       weight: fc.oneof(fc.bigInt({ min: 0n, max: 10n ** 18n }), fc.nat(5)),
@@ -116,7 +116,7 @@ describe('S0.24 shares', () => {
       rest: fc.bigInt({ min: 0n, max: 10n ** 13n }),
       slack: fc.option(fc.bigInt({ min: 0n, max: 10n ** 12n })),
     })
-    fc.assert(
+    await fc.assert(
       fc.property(asked, ({ all, rest, slack }) => {
         const members = all.map((given, i) => ({ id: `m${i}`, ...given }))
         const totalNanoUsd = members.reduce((sum, m) => sum + m.guaranteed, rest)
