@@ -35,32 +35,31 @@ function usage(input, output) {
   }
 }
 
-/** A new Response each time, as the network gives one. */
-export async function answerJson() {
-  return new Response(JSON_ANSWER, { headers: { 'content-type': 'application/json' } })
+/**
+ * A `fetch` that answers like the API: whole, or as a stream where the request asks for one. A stream
+ * has one event a chunk, handed out when it is asked for.
+ *
+ * @param {number} count - events of a stream, the one with the usage and the end marker included.
+ */
+export function provider(count) {
+  const chunks = events(count)
+  return async (_url, { body }) =>
+    body.includes('"stream":true')
+      ? new Response(streamOf(chunks), { headers: { 'content-type': 'text/event-stream' } })
+      : new Response(JSON_ANSWER, { headers: { 'content-type': 'application/json' } })
 }
 
-/**
- * A `fetch` that streams: one event a chunk, handed out when it is asked for.
- *
- * @param {number} count - events in all, the one with the usage and the end marker included.
- */
-export function answerStream(count) {
-  const chunks = events(count)
-  const headers = { 'content-type': 'text/event-stream; charset=utf-8' }
-  return async () => {
-    let at = 0
-    const body = new ReadableStream(
-      {
-        pull(controller) {
-          if (at < chunks.length) controller.enqueue(chunks[at++])
-          else controller.close()
-        },
+function streamOf(chunks) {
+  let at = 0
+  return new ReadableStream(
+    {
+      pull(controller) {
+        if (at < chunks.length) controller.enqueue(chunks[at++])
+        else controller.close()
       },
-      { highWaterMark: 0 },
-    )
-    return new Response(body, { headers })
-  }
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 function events(count) {
