@@ -95,7 +95,10 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('again'), slot, caller, amounts, ttl, tenantPays }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('the same again'), slot, ttl }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('the same again'), slot, ttl, tenantPays }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('preview'), caller, amounts, tenantPays }) },
   {
     weight: 4,
@@ -185,7 +188,13 @@ function plan(world: LedgerModel, clock: FakeClock, s: Step): Asked | null {
     case 'again':
       return reserve(holdId, asked)
     case 'the same again':
-      return hold ? reserve(holdId, { ...hold, amounts: hold.asked }) : null
+      // Now and then with another payer, which is another request.
+      return hold
+        ? reserve(holdId, {
+            ...{ ...hold, amounts: hold.asked },
+            paidBy: s.tenantPays ? 'tenant' : hold.paidBy,
+          })
+        : null
     case 'preview':
       return {
         model: () => world.preview(asked),
