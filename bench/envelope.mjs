@@ -7,7 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { envelopeByHand } from './baselines/envelope.mjs'
 import { makeKeyByHand } from './baselines/make-key.mjs'
 import { awsPeer, josePeer } from './baselines/peers-envelope.mjs'
-import { compare, inTurn } from './lib/measure.mjs'
+import { compare, inTurn, LONG } from './lib/measure.mjs'
 import { NOT_INSTALLED } from './lib/peers.mjs'
 import { row } from './lib/rows.mjs'
 import { importPackage } from './lib/subject.mjs'
@@ -144,7 +144,7 @@ async function besidePeers(settings) {
       jose: { waits: true, run: jose },
       aws: { waits: true, run: aws },
     },
-    settings,
+    { ...settings, slicing: LONG },
   )
   return {
     rows: peers.map(({ baselineName, gate }, i) =>

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { betterAuth, prefixedApiKey } from './baselines/peers-verify.mjs'
 import { hashAndLookUp } from './baselines/verify.mjs'
-import { compare, flat, inTurn } from './lib/measure.mjs'
+import { compare, flat, inTurn, LONG } from './lib/measure.mjs'
 import { NOT_INSTALLED } from './lib/peers.mjs'
 import { row } from './lib/rows.mjs'
 import { importInternals, importPackage } from './lib/subject.mjs'
@@ -152,7 +152,7 @@ async function besidePeers({ rounds, quick }) {
       auth: { waits: true, run: () => auth(nextForeign()) },
       prefixed: { run: () => prefixed.verify(nextPrefixed()) },
     },
-    { rounds, quick },
+    { rounds, quick, slicing: LONG },
   )
   const spec = { row: 3, ratioIs: 'times' }
   return {

@@ -13,19 +13,26 @@ import { compare, inTurn, LONG } from './lib/measure.mjs'
 import { row } from './lib/rows.mjs'
 import { importPackage } from './lib/subject.mjs'
 
-const JSON_CALL = { row: 17, name: 'a JSON call', stream: false, chunks: 1 }
-const JSON_CALL_ALONE = { ...JSON_CALL, name: 'a JSON call, ledger answered at once', canned: true }
 const WARM_UP_CALLS = 10_000
-const streams = (quick) =>
-  (quick ? [8] : [200, 2000]).flatMap((chunks) => [
+
+/** `canned`: reserve and settle say yes and keep nothing; see {@link cannedLedger}. */
+const CALLS = [
+  { row: 17, name: 'a JSON call', chunks: 1 },
+  { row: 17, name: 'a JSON call, ledger answered at once', chunks: 1, canned: true },
+  ...[200, 2000].flatMap((chunks) => [
     { row: 18, name: `SSE, ${chunks} chunks, each`, stream: true, chunks, usage: true },
     { row: 18, name: `SSE, ${chunks} chunks, usage hidden, each`, stream: true, chunks },
-  ])
+  ]),
+]
 
-export const parts = {
-  time: { run: time },
-  bytes: { run: bytes, flags: LARGE_YOUNG_GENERATION },
-}
+/** A process each: none runs in a heap that another call has filled. */
+export const parts = Object.fromEntries([
+  ...CALLS.map((call) => [`${call.name}, time`, { run: (settings) => time(call, settings) }]),
+  ...CALLS.map((call) => [
+    `${call.name}, bytes`,
+    { flags: LARGE_YOUNG_GENERATION, run: (settings) => bytes(call, settings) },
+  ]),
+])
 
 const NOTES = [
   'Per call: one key, one tenant below a reseller, its own credential sealed in memory(), one monthly budget; verify, authorize, reserve, open the credential, call, settle with usage row and event.',
@@ -35,26 +42,18 @@ const NOTES = [
   'SSE: one event a chunk; "usage hidden" is a request that did not ask for the usage chunk, so that the events are written again without it. Its bare client gets the chunk and looks at it.',
 ]
 
-async function time({ rounds, quick }) {
-  const rows = []
-  for (const call of [JSON_CALL, JSON_CALL_ALONE, ...streams(quick)]) {
-    const { ours, bare } = await pairFor(call, quick)
-    const figures = await compare(
-      { ours: { waits: true, run: ours }, bare: { waits: true, run: bare } },
-      { rounds, quick, slicing: LONG },
-    )
-    rows.push(rowOf(call, figures, 'ns', 1.3))
-  }
-  return { rows, notes: NOTES }
+async function time(call, { rounds, quick }) {
+  const { ours, bare } = await pairFor(call, quick)
+  const figures = await compare(
+    { ours: { waits: true, run: ours }, bare: { waits: true, run: bare } },
+    { rounds, quick, slicing: LONG },
+  )
+  return { rows: [rowOf(call, figures, 'ns', 1.3)], notes: call === CALLS[0] ? NOTES : [] }
 }
 
-async function bytes({ rounds, quick }) {
-  const rows = []
-  for (const call of [JSON_CALL, JSON_CALL_ALONE, ...streams(quick)]) {
-    const figures = await compareBytes(await pairFor(call, quick), { rounds, quick })
-    rows.push(rowOf(call, figures, 'B', 1.15))
-  }
-  return { rows }
+async function bytes(call, { rounds, quick }) {
+  const figures = await compareBytes(await pairFor(call, quick), { rounds, quick })
+  return { rows: [rowOf(call, figures, 'B', 1.15)] }
 }
 
 function rowOf({ row: number, name, chunks, canned }, { ours, bare }, unit, maximum) {
@@ -70,7 +69,7 @@ function rowOf({ row: number, name, chunks, canned }, { ours, bare }, unit, maxi
  * The same call through the bare client and through a wrapped one, both warm: V8 optimises what a
  * call runs through only after some thousands of calls, which streams would take minutes to reach.
  */
-async function pairFor({ stream, chunks, usage = false, canned = false }, quick) {
+async function pairFor({ chunks, stream = false, usage = false, canned = false }, quick) {
   const fetch = provider(chunks)
   const clients = {
     ours: await wrapped(fetch, canned),

@@ -11,7 +11,7 @@
 export const sink = { value: undefined }
 
 const FULL = { slices: 40, sliceMs: 2, warmUpMs: 300 }
-/** For calls that allocate much: a slice holds its share of the collections. */
+/** For calls that allocate much: a slice holds its share of the collections, and little of others'. */
 export const LONG = { slices: 8, sliceMs: 25, warmUpMs: 2000 }
 const QUICK = { slices: 1, sliceMs: 1, warmUpMs: 1 }
 
