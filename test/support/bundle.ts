@@ -15,7 +15,7 @@ export async function bundle(entry: string, folder: string, name: string): Promi
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    noExternal: [/^(?!libsql$|better-sqlite3$|node:)/],
+    noExternal: [/^(?!libsql$|better-sqlite3$|pg$|postgres$|node:)/],
     removeNodeProtocol: false,
     splitting: false,
     config: false,
