@@ -409,6 +409,36 @@ const MUTANTS: readonly (readonly [string, string, ConformanceOptions])[] = [
     }),
   ],
   [
+    'ST-11',
+    'an event that is given back stays leased',
+    over((s) => ({ ...s, outbox: { ...s.outbox, release: async ({ ids }) => ids.length } })),
+  ],
+  [
+    'ST-17',
+    'an event that was set aside is gone',
+    over((s) => {
+      const quarantine: Storage['outbox']['quarantine'] = ({ leaseId, events }) =>
+        s.outbox.ack({ leaseId, ids: events.map(({ id }) => id) })
+      return { ...s, outbox: { ...s.outbox, quarantine } }
+    }),
+  ],
+  [
+    'ST-17',
+    'an event that was set aside comes again when its lease runs out',
+    over((s) => {
+      const quarantine: Storage['outbox']['quarantine'] = async ({ events }) => events.length
+      return { ...s, outbox: { ...s.outbox, quarantine } }
+    }),
+  ],
+  [
+    'ST-17',
+    'putting back is never written down',
+    over((s) => {
+      const requeue: Storage['outbox']['requeue'] = (ids) => s.outbox.requeue(ids, {})
+      return { ...s, outbox: { ...s.outbox, requeue } }
+    }),
+  ],
+  [
     'ST-12',
     'a conflict quotes the name of the key',
     over((s) => {
