@@ -521,7 +521,9 @@ test('what is left out is named with its reason', async () => {
 
 test('every clause of the port has a mutant', () => {
   const clauses = new Set(MUTANTS.map(([clause]) => clause))
-  expect([...clauses].sort()).toEqual(Array.from({ length: 14 }, (_, n) => `ST-${n + 1}`).sort())
+  // ST-15 and ST-16 are rules of the ledger: their mutants are in ledger.test.ts.
+  const numbers = [...Array.from({ length: 14 }, (_, n) => n + 1), 17]
+  expect([...clauses].sort()).toEqual(numbers.map((n) => `ST-${n}`).sort())
 })
 
 test.each(MUTANTS)('%s is caught: %s', async (clause, _, options) => {
