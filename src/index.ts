@@ -109,6 +109,14 @@ export type * from './storage/records.ts'
 export type * from './storage/storage.ts'
 export { createTenantKeys, type Health, type TenantKeys } from './tenant-keys.ts'
 export type { CreateTenant, TenantsApi } from './tenants/tenants-api.ts'
+export {
+  createExporter,
+  type Exporter,
+  type ExporterOptions,
+  type FlushResult,
+} from './usage/exporter.ts'
+export type { ExporterSettings } from './usage/exporter-options.ts'
+export type { OutboxApi } from './usage/outbox-api.ts'
 export type { HostPrice } from './usage/price.ts'
 export type { UsageApi, UsageQueryInput, UsageRow } from './usage/usage-api.ts'
-export type { UsageSink } from './usage/usage-sink.ts'
+export type { SinkAnswer, UsageSink } from './usage/usage-sink.ts'

@@ -30,6 +30,7 @@ const RULES = [
   'budgets/money.ts',
   'budgets/windows.ts',
   'audit/chain.ts',
+  'usage/event-text.ts',
 ]
 
 const CAPABILITIES = [

@@ -26,6 +26,11 @@ const REACH: Readonly<Record<string, { readonly onImport: string[]; readonly onU
     onImport: ['@noble/ciphers', '@noble/hashes', 'node:module', 'zod'],
     onUse: [COMPUTED],
   },
+  sinks: { onImport: ['@noble/ciphers', '@noble/hashes', 'zod'], onUse: [] },
+  ndjson: {
+    onImport: ['@noble/ciphers', '@noble/hashes', 'node:fs/promises', 'node:path', 'zod'],
+    onUse: [],
+  },
   testing: {
     onImport: ['@noble/ciphers', '@noble/hashes', 'node:assert/strict', 'node:util'],
     onUse: [],
@@ -34,7 +39,7 @@ const REACH: Readonly<Record<string, { readonly onImport: string[]; readonly onU
 
 const FILES = [
   /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/errors\.md)$/,
-  /^dist\/(?:index|sqlite|testing)\.(?:js|js\.map|d\.ts)$/,
+  /^dist\/(?:index|sqlite|sinks|ndjson|testing)\.(?:js|js\.map|d\.ts)$/,
   // Code that several entries share, or that is loaded on use.
   /^dist\/[\w-]+-[\w-]{8}\.(?:js|js\.map|d\.ts)$/,
 ]
