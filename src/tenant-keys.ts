@@ -90,7 +90,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   else await checkKeys(options).catch(unlessNotMigrated)
 
   const corridor = (context: CallContext): typeof globalThis.fetch =>
-    corridorFetch(parts, checkContext(context))
+    corridorFetch(parts, checkContext(parts, context))
   const flush = async (): Promise<void> => {
     while (parts.pending.size > 0) await Promise.allSettled(parts.pending)
   }
@@ -125,7 +125,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     plans: plansApi(storage, plans),
     usage: usageApi(storage),
     withTenantKey: (client, context) => {
-      const checked = checkContext(context)
+      const checked = checkContext(parts, context)
       return bindClient(client, {
         provider: checked.provider ?? null,
         fetchFor: (provider) => corridorFetch(parts, { ...checked, provider }),
