@@ -11,7 +11,7 @@
 import type { ResponseUsage } from '../providers/provider.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
-import { type Observed, settleMeasured, settleUnread } from './observed.ts'
+import { type Observed, settleReported, settleUnread } from './observed.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
@@ -60,7 +60,7 @@ export async function callProvider(
   }
   if (!response.ok) {
     const usage = await reportedUsage(observer)
-    await (usage ? settleMeasured(observer, 'completed', usage) : settler.void(response.status))
+    await (usage ? settleReported(observer, 'completed', usage) : settler.void(response.status))
     return response
   }
   if (isEmpty(response)) {
@@ -105,6 +105,8 @@ async function send(
         quality: 'estimated',
         httpStatus: null,
         tokens,
+        counts: {},
+        providerCostNanoUsd: null,
         servedModel: null,
       })
       throw request.signal.reason

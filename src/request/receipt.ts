@@ -47,10 +47,14 @@ export interface Receipt {
   readonly quality: UsageQuality
   readonly httpStatus: number | null
   readonly tokens: TokenUsage
+  /** What else was counted, such as `web_search_requests`; empty: nothing. */
+  readonly counts: Readonly<Record<string, number>>
   readonly priceId: string
   readonly costNanoUsd: bigint
   /** The same as an exact decimal string. */
   readonly costUsd: string
+  /** A gateway's own figure for the call; `null`: it gave none. */
+  readonly providerCostNanoUsd: bigint | null
   /** What the tenant is billed, cost with its markup; 0 when it is not billable. */
   readonly chargedNanoUsd: bigint
   /** The same as an exact decimal string. */
@@ -98,6 +102,8 @@ export interface CallEnd {
   readonly quality: UsageQuality
   readonly httpStatus: number | null
   readonly tokens: TokenUsage
+  readonly counts: Readonly<Record<string, number>>
+  readonly providerCostNanoUsd: bigint | null
   readonly servedModel: string | null
 }
 
@@ -136,9 +142,11 @@ export function makeReceipt(
     quality: end.quality,
     httpStatus: end.httpStatus,
     tokens: end.tokens,
+    counts: end.counts,
     priceId: price.id,
     costNanoUsd,
     costUsd: formatUsd(costNanoUsd),
+    providerCostNanoUsd: end.providerCostNanoUsd,
     chargedNanoUsd,
     chargedUsd: formatUsd(chargedNanoUsd),
     billable: credential.source === 'platform',

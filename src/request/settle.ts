@@ -80,9 +80,9 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
       quality: end.quality,
       httpStatus: end.httpStatus,
       tokens: end.tokens,
-      counts: {},
+      counts: end.counts,
       costNanoUsd: cost,
-      providerCostNanoUsd: null,
+      providerCostNanoUsd: end.providerCostNanoUsd,
       chargedNanoUsd: charged,
       paidBy: plan.credential.source,
       billable,
@@ -116,6 +116,8 @@ function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null
     quality: 'measured',
     httpStatus,
     tokens: NO_TOKENS,
+    counts: {},
+    providerCostNanoUsd: null,
     servedModel: null,
   } as const
   const voided = (settled: boolean): Receipt =>
