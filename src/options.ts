@@ -27,7 +27,9 @@ import type { HoldMode } from './request/hold-amounts.ts'
 import type { ProviderSetting } from './request/parts.ts'
 import type { KeyWrapper } from './secrets/key-wrapper.ts'
 import type { Storage } from './storage/storage.ts'
-import type { HostPrice } from './usage/price.ts'
+import type { HostPrice } from './usage/host-price.ts'
+import { type Markup, type MarkupBook, readMarkups } from './usage/markup.ts'
+import { type ReadUnpriced, readUnpriced, type UnpricedOption } from './usage/unpriced.ts'
 
 export interface TenantKeysOptions {
   /** Where everything is kept: `memory()`, `sqlite({ file })`. */
@@ -40,6 +42,11 @@ export interface TenantKeysOptions {
   readonly policy: ScopePolicy
   /** Prices of the host's own; they win over the bundled table. */
   readonly prices?: readonly HostPrice[] | undefined
+  /** What tenants are billed beyond the cost of a call; default: the cost. Budgets count the cost. */
+  readonly markups?: readonly Markup[] | undefined
+  /** Lets models without a price through, at a maximum per call: `{ maxUsdPerCall: '0.50' }`. Default:
+   * their calls are refused with TK_PRICE_MISSING. */
+  readonly unpriced?: UnpricedOption | undefined
   /** What a call costs in credits of your own, counted beside US dollars by budgets of the unit
    * `credits`; default: not counted. */
   readonly credits?: CreditPrices | undefined
@@ -123,6 +130,8 @@ const schema = z.strictObject({
     isContract1,
   ),
   prices: z.array(z.unknown()).optional(),
+  markups: z.array(z.unknown()).optional(),
+  unpriced: z.unknown().optional(),
   credits: z
     .strictObject({
       perCall: z.string().optional(),
@@ -171,10 +180,15 @@ type Defaulted =
   | 'clock'
 
 /** Options with every default filled in. */
-export type ReadOptions = Omit<TenantKeysOptions, Defaulted | 'plans' | 'defaultPlan'> & {
+export type ReadOptions = Omit<
+  TenantKeysOptions,
+  Defaulted | 'plans' | 'defaultPlan' | 'markups' | 'unpriced'
+> & {
   readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
 } & {
   readonly creditRates: CreditRates | null
+  readonly markups: MarkupBook
+  readonly unpriced: ReadUnpriced | null
   readonly timers: Timers
   readonly settings: ReadonlyMap<string, ProviderSetting>
   readonly allowedOrigins: ReadonlySet<string>
@@ -206,6 +220,8 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     clock: options.clock ?? { ...systemMonotonicClock, ...systemWallClock },
     timers: timersOf(options.clock) ?? systemTimers,
     creditRates: readCreditPrices(read.credits),
+    markups: readMarkups(options.markups),
+    unpriced: readUnpriced(options.unpriced),
     settings: providerSettings(options),
     allowedOrigins: new Set(
       read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),

@@ -27,6 +27,7 @@ import type { SecretStore } from './secrets/secret-store.ts'
 import { type SecretsApi, secretsApi } from './secrets/secrets-api.ts'
 import type { EpochReading, Storage } from './storage/storage.ts'
 import { type TenantsApi, tenantsApi } from './tenants/tenants-api.ts'
+import { GENAI_PRICES_DATE } from './usage/genai-prices.ts'
 import { priceTable } from './usage/price-table.ts'
 import { type UsageApi, usageApi } from './usage/usage-api.ts'
 
@@ -148,6 +149,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
 
 function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
   const { storage, clock, timers } = options
+  const reporter = createReporter(options)
   return {
     issuer: localKeyIssuer({
       storage,
@@ -159,10 +161,17 @@ function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
     guard: storageBudgetGuard({ storage, clock, timers }),
     secrets,
     credits: options.creditRates,
-    prices: priceTable({ hostPrices: options.prices ?? [] }),
+    prices: priceTable({
+      hostPrices: options.prices ?? [],
+      unpriced: options.unpriced,
+      now: () => clock.nowMs(),
+      onStale: (ageDays) =>
+        reporter.emit({ kind: 'prices.stale', date: GENAI_PRICES_DATE, ageDays }),
+    }),
+    markups: options.markups,
     providers: options.settings,
     allowedOrigins: options.allowedOrigins,
-    reporter: createReporter(options),
+    reporter,
     receipts: createReceiptBook(),
     clock,
     timers,

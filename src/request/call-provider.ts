@@ -108,6 +108,7 @@ async function send(
         counts: {},
         providerCostNanoUsd: null,
         servedModel: null,
+        serviceTier: null,
       })
       throw request.signal.reason
     }

@@ -5,7 +5,7 @@
  * @module
  */
 import { TenantKeysError } from '../kernel/errors.ts'
-import { count, filled, isCharged, pricesOf, toNano } from './cost.ts'
+import { count, filled, isCharged, pricesOf, serviceOf, toNano } from './cost.ts'
 import type { PriceRow, TokenPrices, TokenRates } from './price.ts'
 import { millionthsOf } from './rate.ts'
 
@@ -36,12 +36,15 @@ export interface CostBound {
   readonly serviceTiers?: readonly string[] | undefined
 }
 
+type Counts = Readonly<Record<string, number>>
+
 /**
  * In nano-USD.
  *
  * @throws TenantKeysError TK_PRICE_MISSING when it can reach what the row has no price for: output of a
  *   model priced for input only, audio without an audio rate, a class of service, a web search. Audio
- *   costs a multiple of text, so its parent's rate would be no upper bound.
+ *   costs a multiple of text, so its parent's rate would be no upper bound. TK_BUDGET_UNBOUNDED for a
+ *   model priced by other units alone, none of which is bounded.
  */
 export function maxCostNanoUsd(bound: CostBound, row: PriceRow): bigint {
   const rows = [row, ...row.next.map((later) => later.row)]
@@ -51,15 +54,28 @@ export function maxCostNanoUsd(bound: CostBound, row: PriceRow): bigint {
 function maxOfRow(bound: CostBound, row: PriceRow): bigint {
   const { counts = {}, serviceTiers = Object.keys(row.serviceTiers) } = bound
   for (const tier of serviceTiers) {
-    if (!Object.hasOwn(row.serviceTiers, tier)) throw missing(row, `service tier ${tier}`)
+    if (serviceOf(row, tier) === null) throw missing(row, 'this class of service')
   }
+  requireUnit(row, counts)
   const units = maxUnits(row, counts)
   const services = [null, ...serviceTiers].map((tier) => pricesOf(row, tier))
   return most(services.map((prices) => maxOfTokens(bound, row, prices, units)))
 }
 
+/** A model that is priced by the second, the image or the page, and not by tokens, costs nothing that a
+ * bound of its tokens tells. Searches and the like are extra, and a call need not use them. */
+function requireUnit({ rates, units, model }: PriceRow, counts: Counts): void {
+  if (rates.input > 0n || (rates.output ?? 0n) > 0n) return
+  const alone = Object.keys(units).filter((name) => !/(^|_)requests$/.test(name))
+  if (alone.length === 0 || alone.some((name) => Object.hasOwn(counts, name))) return
+  throw new TenantKeysError('TK_BUDGET_UNBOUNDED', {
+    model,
+    reason: `this model is priced by ${alone.join(', ')}, and nothing bounds how many a call comes to`,
+  })
+}
+
 /** In millionths of a pUSD. */
-function maxUnits(row: PriceRow, counts: Readonly<Record<string, number>>): bigint {
+function maxUnits(row: PriceRow, counts: Counts): bigint {
   let sum = (row.units.requests ?? 0n) * 1_000_000n
   for (const [name, amount] of Object.entries(counts)) {
     if (amount === 0 || name === 'requests' || !isCharged(name)) continue

@@ -5,7 +5,7 @@
  * @module
  */
 import type { TokenUsage } from '../storage/ledger-records.ts'
-import { costNanoUsd, unpricedParts } from './cost.ts'
+import { costNanoUsd, serviceOf, unpricedParts } from './cost.ts'
 import type { AppliedMarkup } from './markup.ts'
 import { type Counted, type PriceRow, rowAt } from './price.ts'
 import type { Ratio } from './rate.ts'
@@ -78,19 +78,13 @@ function chargeBy(input: ChargeInput, row: PriceRow): Charge {
   }
 }
 
-/** Is this the id of a charge whose price was not, or not wholly, known? */
-export const isOpenPrice = (priceId: string): boolean =>
-  priceId.startsWith('unpriced:') ? !priceId.includes(' use:provider') : / \S+\?( |$)/.test(priceId)
-
 function marksOf(
   row: PriceRow,
   { serviceTier = null }: Counted,
   missing: readonly string[],
 ): readonly string[] {
-  const tier =
-    serviceTier !== null && Object.hasOwn(row.serviceTiers, serviceTier)
-      ? [`tier:${serviceTier}`]
-      : []
+  const isPriced = serviceTier !== null && serviceOf(row, serviceTier) !== null
+  const tier = isPriced ? [`tier:${serviceTier.toLowerCase()}`] : []
   return [...tier, ...missing.map((name) => `${printable(name)}?`)]
 }
 

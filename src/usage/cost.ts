@@ -50,8 +50,8 @@ export function unpricedParts(
   { counts = {}, serviceTier = null }: Counted,
 ): readonly string[] {
   const missing: string[] = []
-  if (serviceTier !== null && !Object.hasOwn(row.serviceTiers, serviceTier))
-    missing.push(`tier:${serviceTier}`)
+  if (serviceTier !== null && serviceOf(row, serviceTier) === null)
+    missing.push(`tier:${serviceTier.toLowerCase()}`)
   if ((tokens.cacheWrite1h ?? 0) > 0 && pricesOf(row, serviceTier).rates.cacheWrite1h === null)
     missing.push('cache_write_1h')
   for (const [name, amount] of Object.entries(counts)) {
@@ -66,11 +66,14 @@ const INFORMATION = /^billed_(input|output)$|_tokens$/
 /** Is this a count that providers charge for by itself? */
 export const isCharged = (name: string): boolean => !INFORMATION.test(name)
 
-/** The token prices of a class of service. */
-export function pricesOf(row: PriceRow, serviceTier: string | null): TokenPrices {
-  return serviceTier !== null && Object.hasOwn(row.serviceTiers, serviceTier)
-    ? row.serviceTiers[serviceTier]!
-    : row
+/** The token prices of a class of service; those of the standard one where it has none. */
+export const pricesOf = (row: PriceRow, serviceTier: string | null): TokenPrices =>
+  (serviceTier === null ? null : serviceOf(row, serviceTier)) ?? row
+
+/** `null`: the row does not name it. Google writes names in capitals. */
+export function serviceOf({ serviceTiers }: PriceRow, name: string): TokenPrices | null {
+  const key = name.toLowerCase()
+  return Object.hasOwn(serviceTiers, key) ? serviceTiers[key]! : null
 }
 
 /** In pUSD, before the ratio of the class of service. */

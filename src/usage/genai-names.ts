@@ -36,14 +36,18 @@ export interface Listed {
 
 /** The id itself, or one of those that the table lists beside it. */
 export function isExactly({ model }: Listed, asked: string): boolean {
-  return model.id.toLowerCase() === asked.toLowerCase() || hasEqual(model.match, asked.toLowerCase())
+  return (
+    model.id.toLowerCase() === asked.toLowerCase() || hasEqual(model.match, asked.toLowerCase())
+  )
 }
 
 /** That, or a form of it that is known to cost the same. */
 export function isNamed(listed: Listed, asked: string): boolean {
   const id = asked.toLowerCase()
   const { model } = listed
-  return isExactly(listed, id) || isVariant(listed, id, model.id) || matches(listed, id, model.match)
+  return (
+    isExactly(listed, id) || isVariant(listed, id, model.id) || matches(listed, id, model.match)
+  )
 }
 
 function hasEqual(match: MatchLogic, asked: string): boolean {

@@ -4,7 +4,13 @@
  * @module
  */
 import * as z from 'zod'
-import { NO_RATES, type PriceRow, type PriceTier, type TokenPrices, type TokenRates } from './price.ts'
+import {
+  NO_RATES,
+  type PriceRow,
+  type PriceTier,
+  type TokenPrices,
+  type TokenRates,
+} from './price.ts'
 import { ONE, type Ratio, rateFromText, unitRateFromText } from './rate.ts'
 
 /** US dollars per 1M tokens, as decimal strings such as `'0.15'`, from 0 to 1,000,000. A class left out
@@ -138,7 +144,11 @@ const priceSchema = z.strictObject({
   serviceTiers: z
     .record(
       nameSchema,
-      z.strictObject({ ...someRates, ratio: ratioSchema.optional(), tiers: tiersSchema.optional() }),
+      z.strictObject({
+        ...someRates,
+        ratio: ratioSchema.optional(),
+        tiers: tiersSchema.optional(),
+      }),
     )
     .default({}),
   contextWindow: tokensSchema.optional(),
