@@ -27,7 +27,10 @@ import type { SecretStore } from './secrets/secret-store.ts'
 import { type SecretsApi, secretsApi } from './secrets/secrets-api.ts'
 import type { EpochReading, Storage } from './storage/storage.ts'
 import { type TenantsApi, tenantsApi } from './tenants/tenants-api.ts'
+import { gatedBudgetGuard } from './usage/export-gate.ts'
+import { OutboxExporter } from './usage/exporter.ts'
 import { GENAI_PRICES_DATE } from './usage/genai-prices.ts'
+import { type OutboxApi, outboxApi } from './usage/outbox-api.ts'
 import { priceTable } from './usage/price-table.ts'
 import { type UsageApi, usageApi } from './usage/usage-api.ts'
 
@@ -39,6 +42,7 @@ export interface TenantKeys extends AsyncDisposable {
   readonly budgets: BudgetsApi & SharesApi & RecommendApi
   readonly plans: PlansApi
   readonly usage: UsageApi
+  readonly outbox: OutboxApi
   /**
    * Binds an SDK client to one caller: returns a client of the same type whose calls go out with the
    * tenant's own credential, inside its policy and budget, and are metered. The given client is not
@@ -64,9 +68,10 @@ export interface TenantKeys extends AsyncDisposable {
   migrate(): Promise<void>
   /** Does the store answer? Never throws. */
   health(): Promise<Health>
-  /** Waits for settles that are still being retried (before a serverless function returns). */
+  /** Waits for settles that are still being retried, then exports what waits to the sinks, for at most
+   * 10 s (before a serverless function returns). What a sink did not take stays in the outbox. */
   flush(): Promise<void>
-  /** Flushes, then closes the store. Idempotent. No call is needed for a process to end. */
+  /** Flushes, then closes sinks and store. Idempotent. No call is needed for a process to end. */
   close(): Promise<void>
 }
 
@@ -85,18 +90,22 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   const options = readOptions(input)
   const { storage, keyWrapper, clock } = options
   const secrets = envelopeSecretStore({ storage, keyWrapper, clock })
-  const parts = wire(options, secrets)
+  const exporter = exporterOf(options)
+  const parts = wire(options, secrets, exporter)
   const plans = new PlanBook({ storage, plans: options.plans, defaultPlan: options.defaultPlan })
   if (options.migrate) await start(options)
   else await checkKeys(options).catch(unlessNotMigrated)
+  if (options.exporter.start) exporter.start()
 
   const corridor = (context: CallContext): typeof globalThis.fetch =>
     corridorFetch(parts, checkContext(context))
   const flush = async (): Promise<void> => {
     while (parts.pending.size > 0) await Promise.allSettled(parts.pending)
+    await exporter.flush()
   }
   const close = async (): Promise<void> => {
     await flush()
+    await exporter.stop()
     try {
       await storage.close()
     } finally {
@@ -125,6 +134,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     },
     plans: plansApi(storage, plans),
     usage: usageApi(storage),
+    outbox: outboxApi(storage),
     withTenantKey: (client, context) => {
       const checked = checkContext(context)
       return bindClient(client, {
@@ -147,7 +157,14 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   }
 }
 
-function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
+function exporterOf(options: ReadOptions): OutboxExporter {
+  const { storage, sinks, clock, timers, exporter } = options
+  const { start: _, ...settings } = exporter
+  const reporter = createReporter(options)
+  return new OutboxExporter({ ...settings, storage, sinks, reporter, clock, timers })
+}
+
+function wire(options: ReadOptions, secrets: SecretStore, exporter: OutboxExporter): CorridorParts {
   const { storage, clock, timers } = options
   const reporter = createReporter(options)
   return {
@@ -158,7 +175,7 @@ function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
       maxStaleMs: options.maxStaleMs,
     }),
     policy: options.policy,
-    guard: storageBudgetGuard({ storage, clock, timers }),
+    guard: gatedBudgetGuard(storageBudgetGuard({ storage, clock, timers }), exporter),
     secrets,
     credits: options.creditRates,
     prices: priceTable({

@@ -103,6 +103,12 @@ export function everyCommand(storage: Storage): readonly NamedCall[] {
     outbox: {
       lease: () => storage.outbox.lease({ limit: 10, leaseMs: 1000 }),
       ack: () => storage.outbox.ack({ leaseId: uuidv7(), ids: ['none'] }),
+      release: () => storage.outbox.release({ leaseId: uuidv7(), ids: ['none'], delayMs: 0 }),
+      quarantine: () =>
+        storage.outbox.quarantine({ leaseId: uuidv7(), events: [{ id: 'none', reason: 'none' }] }),
+      quarantined: () => storage.outbox.quarantined(ALL),
+      requeue: () => storage.outbox.requeue(['none'], also),
+      backlog: () => storage.outbox.backlog({ limit: 1000 }),
     },
     audit: { list: () => storage.audit.list({ rootId: tenantId, ...ALL }) },
   }
