@@ -98,7 +98,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   if (options.exporter.start) exporter.start()
 
   const corridor = (context: CallContext): typeof globalThis.fetch =>
-    corridorFetch(parts, checkContext(context))
+    corridorFetch(parts, checkContext(parts, context))
   const flush = async (): Promise<void> => {
     while (parts.pending.size > 0) await Promise.allSettled(parts.pending)
     await exporter.flush()
@@ -136,7 +136,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     usage: usageApi(storage),
     outbox: outboxApi(storage),
     withTenantKey: (client, context) => {
-      const checked = checkContext(context)
+      const checked = checkContext(parts, context)
       return bindClient(client, {
         provider: checked.provider ?? null,
         fetchFor: (provider) => corridorFetch(parts, { ...checked, provider }),

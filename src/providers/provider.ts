@@ -26,6 +26,9 @@ export interface Provider {
     request: { readonly path: string; readonly query: URLSearchParams },
     fields: Readonly<Record<string, string>>,
   ): { readonly path: string; readonly query: URLSearchParams }
+  /** Headers, in lower case, that ask for a class of service with a price of its own: calls that carry
+   * one are refused. Default none. */
+  readonly unpricedHeaders?: readonly string[]
   /** Operations that can be metered; everything else is refused. */
   readonly operations: readonly Operation[]
 }

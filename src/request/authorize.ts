@@ -30,9 +30,14 @@ export async function authorize(
   target: Target,
   request: OutgoingRequest,
 ): Promise<CallPlan> {
-  const { id: provider } = target.setting.provider
-  const draft = target.operation.read(request.body)
+  const { id: provider, unpricedHeaders = [] } = target.setting.provider
+  const draft = target.operation.read(request.body, target.path)
   const { model } = draft
+  const header = unpricedHeaders.find((name) => request.headers.has(name))
+  if (header !== undefined) {
+    const hint = 'it asks for a class of service that has a price of its own'
+    throw new TenantKeysError('TK_PRICE_MISSING', { provider, model, field: header, hint })
+  }
   const scope = allowedScope(
     parts.policy.decide({
       keyScopes: caller.key.scopes,

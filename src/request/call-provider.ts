@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { fillPath } from '../providers/path-pattern.ts'
 import type { ResponseUsage } from '../providers/provider.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
@@ -85,8 +86,8 @@ async function send(
   headers: Headers,
   settler: Settler,
 ): Promise<Response> {
-  const { request, credential, target, reading } = plan
-  const url = `${credential.baseUrl}${target.operation.path}${request.url.search}`
+  const { request, reading } = plan
+  const url = urlOf(plan)
   try {
     return await parts.fetch(url, {
       ...request.passthrough,
@@ -119,6 +120,22 @@ async function send(
     }
     throw transportError('fetch failed', error, request.signal)
   }
+}
+
+/** Query parameters by which a client says who it is (Gemini takes its key so). */
+const IDENTITY_PARAMETERS = ['key', 'api_key', 'apikey', 'access_token', 'token']
+
+/** Where the request goes: the path written anew, the query less every identity. */
+function urlOf({ credential, target, request }: CallPlan): string {
+  const { operation, setting } = target
+  const path = fillPath(operation.path, target.path)
+  const { route } = setting.provider
+  if (!route && request.url.search === '') return credential.baseUrl + path
+  const query = new URLSearchParams(request.url.searchParams)
+  for (const name of IDENTITY_PARAMETERS) query.delete(name)
+  const routed = route?.({ path, query }, credential.publicFields) ?? { path, query }
+  const search = routed.query.toString()
+  return `${credential.baseUrl}${routed.path}${search === '' ? '' : `?${search}`}`
 }
 
 /** Clients do not read what announces no content, so nothing would ever settle it. */
