@@ -30,7 +30,9 @@ import type { ProviderSetting } from './request/parts.ts'
 import type { KeyWrapper } from './secrets/key-wrapper.ts'
 import type { Storage } from './storage/storage.ts'
 import { type ExporterSettings, exporterSchema, sinksSchema } from './usage/exporter-options.ts'
-import type { HostPrice } from './usage/price.ts'
+import type { HostPrice } from './usage/host-price.ts'
+import { type Markup, type MarkupBook, readMarkups } from './usage/markup.ts'
+import { type ReadUnpriced, readUnpriced, type UnpricedOption } from './usage/unpriced.ts'
 import type { UsageSink } from './usage/usage-sink.ts'
 
 export interface TenantKeysOptions {
@@ -44,6 +46,11 @@ export interface TenantKeysOptions {
   readonly policy: ScopePolicy
   /** Prices of the host's own; they win over the bundled table. */
   readonly prices?: readonly HostPrice[] | undefined
+  /** What tenants are billed beyond the cost of a call; default: the cost. Budgets count the cost. */
+  readonly markups?: readonly Markup[] | undefined
+  /** Lets models without a price through, at a maximum per call: `{ maxUsdPerCall: '0.50' }`. Default:
+   * their calls are refused with TK_PRICE_MISSING. */
+  readonly unpriced?: UnpricedOption | undefined
   /** What a call costs in credits of your own, counted beside US dollars by budgets of the unit
    * `credits`; default: not counted. */
   readonly credits?: CreditPrices | undefined
@@ -137,6 +144,8 @@ const schema = z.strictObject({
     isContract1,
   ),
   prices: z.array(z.unknown()).optional(),
+  markups: z.array(z.unknown()).optional(),
+  unpriced: z.unknown().optional(),
   credits: z
     .strictObject({
       perCall: z.string().optional(),
@@ -190,11 +199,13 @@ type Defaulted =
 /** Options with every default filled in. */
 export type ReadOptions = Omit<
   TenantKeysOptions,
-  Defaulted | 'plans' | 'defaultPlan' | 'exporter'
+  Defaulted | 'plans' | 'defaultPlan' | 'markups' | 'unpriced' | 'exporter'
 > & {
   readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
 } & {
   readonly creditRates: CreditRates | null
+  readonly markups: MarkupBook
+  readonly unpriced: ReadUnpriced | null
   readonly timers: Timers
   readonly settings: ReadonlyMap<string, ProviderSetting>
   readonly allowedOrigins: ReadonlySet<string>
@@ -229,6 +240,8 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     clock: options.clock ?? { ...systemMonotonicClock, ...systemWallClock },
     timers: timersOf(options.clock) ?? systemTimers,
     creditRates: readCreditPrices(read.credits),
+    markups: readMarkups(options.markups),
+    unpriced: readUnpriced(options.unpriced),
     settings: providerSettings(options),
     allowedOrigins: new Set(
       read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),

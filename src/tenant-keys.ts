@@ -29,6 +29,7 @@ import type { EpochReading, Storage } from './storage/storage.ts'
 import { type TenantsApi, tenantsApi } from './tenants/tenants-api.ts'
 import { gatedBudgetGuard } from './usage/export-gate.ts'
 import { OutboxExporter } from './usage/exporter.ts'
+import { GENAI_PRICES_DATE } from './usage/genai-prices.ts'
 import { type OutboxApi, outboxApi } from './usage/outbox-api.ts'
 import { priceTable } from './usage/price-table.ts'
 import { type UsageApi, usageApi } from './usage/usage-api.ts'
@@ -165,6 +166,7 @@ function exporterOf(options: ReadOptions): OutboxExporter {
 
 function wire(options: ReadOptions, secrets: SecretStore, exporter: OutboxExporter): CorridorParts {
   const { storage, clock, timers } = options
+  const reporter = createReporter(options)
   return {
     issuer: localKeyIssuer({
       storage,
@@ -176,10 +178,17 @@ function wire(options: ReadOptions, secrets: SecretStore, exporter: OutboxExport
     guard: gatedBudgetGuard(storageBudgetGuard({ storage, clock, timers }), exporter),
     secrets,
     credits: options.creditRates,
-    prices: priceTable({ hostPrices: options.prices ?? [] }),
+    prices: priceTable({
+      hostPrices: options.prices ?? [],
+      unpriced: options.unpriced,
+      now: () => clock.nowMs(),
+      onStale: (ageDays) =>
+        reporter.emit({ kind: 'prices.stale', date: GENAI_PRICES_DATE, ageDays }),
+    }),
+    markups: options.markups,
     providers: options.settings,
     allowedOrigins: options.allowedOrigins,
-    reporter: createReporter(options),
+    reporter,
     receipts: createReceiptBook(),
     clock,
     timers,

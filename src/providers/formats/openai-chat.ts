@@ -56,8 +56,10 @@ const MAX_CHOICES = 128
 /** Tokens of one image before the factor, at most. */
 const MAX_IMAGE_TOKENS = 1536
 
-/** `auto` is what an absent tier means. The others have prices of their own. */
-const STANDARD_TIERS: readonly unknown[] = [undefined, null, 'auto', 'default']
+/** Left to the provider, which may choose one with a price of its own. */
+const ANY_TIER: readonly unknown[] = [undefined, null, 'auto']
+/** Names of the class of service that costs what the price table says. */
+const STANDARD_TIERS: readonly unknown[] = ['default', 'standard', 'on_demand']
 
 export function openAiChat(dialect: ChatDialect): Operation {
   const usage = dialect.usage ?? openAiUsage
@@ -111,6 +113,7 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
   return {
     model,
     bound: (limits): RequestReading => {
+      const serviceTiers = tiersOf(body, model, limits)
       refuseUnpriced(dialect, body, model)
       const output = outputOf(body, named, limits)
       const hidesUsageChunk = asksForUsage && options.include_usage !== true
@@ -133,6 +136,8 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
           output: checkedTotal(body, choices * output.perChoice, { model, field }),
           inputAudio: content.inputAudio,
           outputAudio: content.outputAudio,
+          inputImage: content.opaqueField !== null,
+          ...(serviceTiers === null ? {} : { serviceTiers }),
         },
         inputEstimate: estimateInput(bytes, input, {
           bytes: content.opaqueLength,
@@ -179,13 +184,26 @@ function boundInput(call: {
 const imageFactor = ({ imageFactors = [] }: ChatDialect, model: string): number =>
   imageFactors.find(([models]) => models.test(model))?.[1] ?? 1
 
-/** @throws TenantKeysError TK_PRICE_MISSING for what token prices of the standard tier leave out. */
-function refuseUnpriced(dialect: ChatDialect, body: RequestBody, model: string): void {
+/**
+ * The classes of service, besides the standard one, that it may be served in; `null`: any of them.
+ *
+ * @throws TenantKeysError TK_PRICE_MISSING for one that has no price.
+ */
+function tiersOf(
+  body: RequestBody,
+  model: string,
+  { serviceTiers = {} }: ModelLimits,
+): readonly string[] | null {
   const { service_tier: tier } = body.json
-  if (!STANDARD_TIERS.includes(tier)) {
-    if (typeof tier !== 'string') throw body.invalid('service_tier', 'expected text')
-    throw body.unpriced(model, 'service_tier', "leave service_tier out or use 'default'")
-  }
+  if (ANY_TIER.includes(tier)) return null
+  if (STANDARD_TIERS.includes(tier)) return []
+  if (typeof tier !== 'string') throw body.invalid('service_tier', 'expected text')
+  if (Object.hasOwn(serviceTiers, tier)) return [tier]
+  throw body.unpriced(model, 'service_tier', "leave service_tier out or use 'default'")
+}
+
+/** @throws TenantKeysError TK_PRICE_MISSING for what token prices leave out. */
+function refuseUnpriced(dialect: ChatDialect, body: RequestBody, model: string): void {
   for (const { field, when, hint } of dialect.unpriced ?? []) {
     const isAsked = when?.(body.json, model) ?? isGiven(body.json[field])
     if (isAsked) throw body.unpriced(model, field, hint)
