@@ -23,6 +23,8 @@ import type { PepperOptions } from './keys/key-hash.ts'
 import { brandSchema } from './keys/keys-api.ts'
 import type { ScopePolicy } from './policy/scope-policy.ts'
 import { PROVIDERS } from './providers/catalogue.ts'
+import type { CredentialField, Provider } from './providers/provider.ts'
+import { SERVICES, service } from './providers/services.ts'
 import type { HoldMode } from './request/hold-amounts.ts'
 import type { ProviderSetting } from './request/parts.ts'
 import type { KeyWrapper } from './secrets/key-wrapper.ts'
@@ -48,6 +50,17 @@ export interface TenantKeysOptions {
   /** The operator's own credentials, for tenants whose source is `platform`: `{ openai: { apiKey } }`. */
   readonly platformCredentials?:
     | Readonly<Record<string, Readonly<Record<string, string | Secret>>>>
+    | undefined
+  /** Fields of the credentials of services that only callbacks call, besides the ones known by name
+   * (`cartesia`, `elevenlabs`, `tavus`, `deepgram`, `google-vision`, `textract`):
+   * `{ heygen: { secret: ['apiKey'] } }`. All secret fields are required. */
+  readonly services?:
+    | Readonly<
+        Record<
+          string,
+          { readonly secret: readonly string[]; readonly public?: readonly string[] | undefined }
+        >
+      >
     | undefined
   /** Origins that tenants may name as endpoint of their own credential; default none. */
   readonly allowedEndpoints?: readonly string[] | undefined
@@ -93,6 +106,12 @@ export interface TenantKeysOptions {
 
 const fn = z.custom<object>((value) => typeof value === 'function', 'expected a function')
 
+/** `endpoint` would say where our fetch goes, which calls none of them. */
+const fieldName = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'expected the name of a field')
+  .refine((name) => name !== 'endpoint', 'a service has no endpoint of ours')
+
 const isContract1 = (port: object): boolean => (port as Partial<Storage>).contractVersion === 1
 const FAMILIES = [
   'tenants',
@@ -131,6 +150,15 @@ const schema = z.strictObject({
     })
     .optional(),
   providers: z.record(z.string(), z.strictObject({ baseUrl: z.string() })).optional(),
+  services: z
+    .record(
+      z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'expected the id of a service'),
+      z.strictObject({
+        secret: z.array(fieldName).min(1).max(16),
+        public: z.array(fieldName).max(16).default([]),
+      }),
+    )
+    .default({}),
   platformCredentials: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   allowedEndpoints: z.array(z.string()).default([]),
   brand: brandSchema.default('tk'),
@@ -171,7 +199,10 @@ type Defaulted =
   | 'clock'
 
 /** Options with every default filled in. */
-export type ReadOptions = Omit<TenantKeysOptions, Defaulted | 'plans' | 'defaultPlan'> & {
+export type ReadOptions = Omit<
+  TenantKeysOptions,
+  Defaulted | 'plans' | 'defaultPlan' | 'services'
+> & {
   readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
 } & {
   readonly creditRates: CreditRates | null
@@ -206,7 +237,7 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     clock: options.clock ?? { ...systemMonotonicClock, ...systemWallClock },
     timers: timersOf(options.clock) ?? systemTimers,
     creditRates: readCreditPrices(read.credits),
-    settings: providerSettings(options),
+    settings: providerSettings(options, knownProviders(read.services)),
     allowedOrigins: new Set(
       read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),
     ),
@@ -218,30 +249,47 @@ function timersOf({ after }: Partial<Timers> = {}): Timers | null {
   return after ? { after } : null
 }
 
-function providerSettings(options: TenantKeysOptions): ReadonlyMap<string, ProviderSetting> {
+/** The catalogue, the services known by name, and the installation's own. */
+function knownProviders(
+  services: z.output<typeof schema>['services'],
+): ReadonlyMap<string, Provider> {
+  const known = new Map([...PROVIDERS, ...SERVICES])
+  for (const [id, fields] of Object.entries(services)) {
+    if (known.has(id)) throw invalid(`options.services.${id}`, 'this name is taken')
+    const credential: Record<string, CredentialField> = {}
+    for (const name of fields.secret) credential[name] = { kind: 'secret', required: true }
+    for (const name of fields.public) credential[name] = { kind: 'public', required: false }
+    known.set(id, service(id, credential))
+  }
+  return known
+}
+
+function providerSettings(
+  options: TenantKeysOptions,
+  known: ReadonlyMap<string, Provider>,
+): ReadonlyMap<string, ProviderSetting> {
   for (const field of ['providers', 'platformCredentials'] as const) {
     for (const id of Object.keys(options[field] ?? {})) {
-      if (!PROVIDERS.has(id))
+      if (!known.has(id))
         throw invalid(`options.${field}.${printable(id)}`, 'this provider is not known')
     }
   }
-  const settings = [...PROVIDERS.values()].map((provider): [string, ProviderSetting] => {
+  const settings = [...known.values()].map((provider): [string, ProviderSetting] => {
     const own = options.providers?.[provider.id]?.baseUrl
     const field = `options.providers.${provider.id}.baseUrl`
     const baseUrl =
       own === undefined ? provider.baseUrl : httpUrl(own, field).href.replace(/\/+$/, '')
-    return [
-      provider.id,
-      { provider, baseUrl, platformFields: platformFields(options, provider.id) },
-    ]
+    return [provider.id, { provider, baseUrl, platformFields: platformFields(options, provider) }]
   })
   return new Map(settings)
 }
 
-function platformFields(options: TenantKeysOptions, id: string): ProviderSetting['platformFields'] {
+function platformFields(
+  options: TenantKeysOptions,
+  { id, credential: schema }: Provider,
+): ProviderSetting['platformFields'] {
   const given = options.platformCredentials?.[id]
   if (given === undefined) return null
-  const schema = PROVIDERS.get(id)?.credential ?? {}
   const fields: Record<string, Secret> = {}
   for (const [name, value] of Object.entries(given)) {
     const field = `options.platformCredentials.${id}.${printable(name)}`

@@ -16,7 +16,7 @@ import type {
   UsageQuality,
 } from '../storage/ledger-records.ts'
 import type { CredentialSource } from '../storage/records.ts'
-import type { CallPlan } from './parts.ts'
+import type { HeldCall } from './parts.ts'
 
 /** As JSON its amounts are decimal strings. */
 export interface Receipt {
@@ -25,9 +25,12 @@ export interface Receipt {
   /** This attempt; also the id of its usage row. */
   readonly attemptId: string
   readonly tenantId: string
-  readonly keyId: string
+  /** `null`: the host vouched for the tenant. */
+  readonly keyId: string | null
   readonly scope: string
   readonly provider: string
+  /** `chat`, `responses`, `messages` ... */
+  readonly operation: string
   readonly model: string
   /** As the provider names it; `null`: not said. Never picks the price. */
   readonly servedModel: string | null
@@ -40,14 +43,16 @@ export interface Receipt {
     readonly secretVersion: number | null
     /** Mask of a tenant's own credential, for example `sk-...***...xyz9`. */
     readonly masked: string | null
-    readonly origin: string
+    /** Where it was sent; `null`: in a callback, which says it to nobody. */
+    readonly origin: string | null
   }
   /** `voided`: the provider refused or was never reached; nothing was charged. */
   readonly outcome: CallOutcome | 'voided'
   readonly quality: UsageQuality
   readonly httpStatus: number | null
   readonly tokens: TokenUsage
-  readonly priceId: string
+  /** `null`: whoever made the call said what it cost. */
+  readonly priceId: string | null
   readonly costNanoUsd: bigint
   /** The same as an exact decimal string. */
   readonly costUsd: string
@@ -99,10 +104,18 @@ export interface CallEnd {
   readonly httpStatus: number | null
   readonly tokens: TokenUsage
   readonly servedModel: string | null
+  /** Other things that are billed; default none. */
+  readonly counts?: Readonly<Record<string, number>>
+  /** Said by whoever made the call, instead of a price. */
+  readonly costNanoUsd?: bigint
+  /** A gateway's own figure; default: it gave none. */
+  readonly providerCostNanoUsd?: bigint | null
+  /** Bytes of the answer that were read; default: not counted. */
+  readonly responseBytes?: number
 }
 
 export function makeReceipt(
-  plan: CallPlan,
+  call: HeldCall,
   end: Omit<CallEnd, 'outcome'> & { readonly outcome: Receipt['outcome'] },
   charge: {
     readonly costNanoUsd: bigint
@@ -113,16 +126,17 @@ export function makeReceipt(
     readonly settled: boolean
   },
 ): Receipt {
-  const { credential, key, tenant, request, target, price } = plan
+  const { credential, key, tenant, price } = call
   const { result, settled, costNanoUsd, chargedNanoUsd } = charge
   const receipt = {
-    callId: request.callId,
-    attemptId: plan.attemptId,
+    callId: call.callId,
+    attemptId: call.attemptId,
     tenantId: tenant.id,
-    keyId: key.keyId,
-    scope: plan.scope,
-    provider: target.setting.provider.id,
-    model: plan.reading.model,
+    keyId: key?.keyId ?? null,
+    scope: call.scope,
+    provider: call.provider,
+    operation: call.operation,
+    model: call.model,
     servedModel: end.servedModel,
     paidBy: credential.source,
     credential: {
@@ -130,13 +144,13 @@ export function makeReceipt(
       secretId: credential.secret?.id ?? null,
       secretVersion: credential.secret?.version ?? null,
       masked: credential.secret?.masked ?? null,
-      origin: new URL(credential.baseUrl).origin,
+      origin: price === null ? null : new URL(credential.baseUrl).origin,
     },
     outcome: end.outcome,
     quality: end.quality,
     httpStatus: end.httpStatus,
     tokens: end.tokens,
-    priceId: price.id,
+    priceId: price?.id ?? null,
     costNanoUsd,
     costUsd: formatUsd(costNanoUsd),
     chargedNanoUsd,
