@@ -23,6 +23,7 @@ import type { PepperOptions } from './keys/key-hash.ts'
 import { brandSchema } from './keys/keys-api.ts'
 import type { ScopePolicy } from './policy/scope-policy.ts'
 import { PROVIDERS } from './providers/catalogue.ts'
+import { isDefined } from './providers/define-provider.ts'
 import type { CredentialField, Provider } from './providers/provider.ts'
 import { SERVICES, service } from './providers/services.ts'
 import type { HoldMode } from './request/hold-amounts.ts'
@@ -45,9 +46,11 @@ export interface TenantKeysOptions {
   /** What a call costs in credits of your own, counted beside US dollars by budgets of the unit
    * `credits`; default: not counted. */
   readonly credits?: CreditPrices | undefined
-  /** Other base URLs for providers, for example of a regional endpoint: `{ openai: { baseUrl } }`. */
-  readonly providers?: Readonly<Record<string, { readonly baseUrl: string }>> | undefined
-  /** The operator's own credentials, for tenants whose source is `platform`: `{ openai: { apiKey } }`. */
+  /** Other base URLs for providers, for example of a regional endpoint: `{ openai: { baseUrl } }`; and
+   * providers of the host's own under their id: `{ acme: defineProvider({ id: 'acme', ... }) }`. */
+  readonly providers?: Readonly<Record<string, { readonly baseUrl: string } | Provider>> | undefined
+  /** The operator's own credentials, for tenants whose source is `platform`: `{ openai: { apiKey } }`.
+   * All fields of the credential but `endpoint`, whose place `providers` takes. */
   readonly platformCredentials?:
     | Readonly<Record<string, Readonly<Record<string, string | Secret>>>>
     | undefined
@@ -124,6 +127,8 @@ const FAMILIES = [
   'audit',
 ] as const satisfies readonly (keyof Storage)[]
 
+const serverSchema = z.strictObject({ baseUrl: z.string() })
+
 const schema = z.strictObject({
   storage: objectWith<Storage>(
     ['migrate', 'close', 'epoch', 'pin'],
@@ -149,7 +154,7 @@ const schema = z.strictObject({
       perOutputToken: z.string().optional(),
     })
     .optional(),
-  providers: z.record(z.string(), z.strictObject({ baseUrl: z.string() })).optional(),
+  providers: z.record(z.string(), z.unknown()).optional(),
   services: z
     .record(
       z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'expected the id of a service'),
@@ -250,9 +255,7 @@ function timersOf({ after }: Partial<Timers> = {}): Timers | null {
 }
 
 /** The catalogue, the services known by name, and the installation's own. */
-function knownProviders(
-  services: z.output<typeof schema>['services'],
-): ReadonlyMap<string, Provider> {
+function knownProviders(services: z.output<typeof schema>['services']): Map<string, Provider> {
   const known = new Map([...PROVIDERS, ...SERVICES])
   for (const [id, fields] of Object.entries(services)) {
     if (known.has(id)) throw invalid(`options.services.${id}`, 'this name is taken')
@@ -266,48 +269,61 @@ function knownProviders(
 
 function providerSettings(
   options: TenantKeysOptions,
-  known: ReadonlyMap<string, Provider>,
+  known: Map<string, Provider>,
 ): ReadonlyMap<string, ProviderSetting> {
-  for (const field of ['providers', 'platformCredentials'] as const) {
-    for (const id of Object.keys(options[field] ?? {})) {
-      if (!known.has(id))
-        throw invalid(`options.${field}.${printable(id)}`, 'this provider is not known')
+  const baseUrls = new Map<string, string>()
+  for (const [id, given] of Object.entries(options.providers ?? {})) {
+    const field = `options.providers.${printable(id)}`
+    if (!isDefined(given)) {
+      if (!known.has(id)) throw invalid(field, 'this provider is not known')
+      const { baseUrl } = parse(serverSchema, given, field, 'TK_CONFIG_INVALID')
+      baseUrls.set(id, httpUrl(baseUrl, `${field}.baseUrl`).href.replace(/\/+$/, ''))
+    } else {
+      if (given.id !== id) throw invalid(field, 'its id is another one')
+      if (known.has(id)) throw invalid(field, 'a provider with this id is built in')
+      known.set(id, given)
     }
   }
+  for (const id of Object.keys(options.platformCredentials ?? {})) {
+    if (!known.has(id))
+      throw invalid(`options.platformCredentials.${printable(id)}`, 'this provider is not known')
+  }
   const settings = [...known.values()].map((provider): [string, ProviderSetting] => {
-    const own = options.providers?.[provider.id]?.baseUrl
-    const field = `options.providers.${provider.id}.baseUrl`
-    const baseUrl =
-      own === undefined ? provider.baseUrl : httpUrl(own, field).href.replace(/\/+$/, '')
-    return [provider.id, { provider, baseUrl, platformFields: platformFields(options, provider) }]
+    const own = baseUrls.get(provider.id)
+    const baseUrl = own ?? provider.baseUrl
+    const credential = platformCredential(options, provider, own !== undefined)
+    return [provider.id, { provider, baseUrl, ...credential }]
   })
   return new Map(settings)
 }
 
-function platformFields(
+function platformCredential(
   options: TenantKeysOptions,
   { id, credential: schema }: Provider,
-): ProviderSetting['platformFields'] {
+  hasBaseUrl: boolean,
+): Pick<ProviderSetting, 'platformFields' | 'platformPublic'> {
   const given = options.platformCredentials?.[id]
-  if (given === undefined) return null
-  const fields: Record<string, Secret> = {}
+  if (given === undefined) return { platformFields: null, platformPublic: {} }
+  const platformFields: Record<string, Secret> = {}
+  const platformPublic: Record<string, string> = {}
   for (const [name, value] of Object.entries(given)) {
     const field = `options.platformCredentials.${id}.${printable(name)}`
-    if (!Object.hasOwn(schema, name) || schema[name]?.kind !== 'secret') {
-      throw invalid(field, 'this field is not known for the provider')
-    }
+    const known = Object.hasOwn(schema, name) ? schema[name] : undefined
+    if (name === 'endpoint' && known)
+      throw invalid(field, `give the server as options.providers.${id}.baseUrl`)
+    if (!known) throw invalid(field, 'this field is not known for the provider')
     const text = value instanceof Secret ? value.reveal() : value
     if (typeof text !== 'string' || !/^[\x21-\x7e]{1,10240}$/.test(text)) {
       throw invalid(field, 'expected 1 to 10240 visible ASCII characters')
     }
-    fields[name] = new Secret(text)
+    if (known.kind === 'secret') platformFields[name] = new Secret(text)
+    else platformPublic[name] = text
   }
   for (const [name, { required }] of Object.entries(schema)) {
-    if (required && !Object.hasOwn(given, name)) {
-      throw invalid(`options.platformCredentials.${id}.${name}`, 'this field is required')
-    }
+    if (!required || Object.hasOwn(given, name) || (name === 'endpoint' && hasBaseUrl)) continue
+    throw invalid(`options.platformCredentials.${id}.${name}`, 'this field is required')
   }
-  return fields
+  return { platformFields, platformPublic }
 }
 
 function httpUrl(text: string, field: string): URL {

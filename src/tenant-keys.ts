@@ -119,7 +119,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   /** Checked now where it is given now, else looked for by every call. */
   const readContext = (context: CallContext | undefined): ContextSource => {
     if (context === undefined) return { contextOf: () => ambientContext(ambient), provider: null }
-    const checked = checkContext(context, parts.providers)
+    const checked = checkContext(parts, context)
     return { contextOf: () => checked, provider: checked.provider ?? null }
   }
   function withTenantKey<C extends object>(client: C, context?: CallContext): C
@@ -171,7 +171,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     fetch: (context) => corridorFetch(parts, readContext(context).contextOf),
     run: (context, fn) => {
       if (ambient === null) throw noContext('this runtime has no AsyncLocalStorage')
-      const checked = checkContext(context, parts.providers)
+      const checked = checkContext(parts, context)
       if (checked.provider === undefined) return ambient.run(checked, fn)
       throw new TenantKeysError('TK_INPUT_INVALID', {
         field: 'context.provider',

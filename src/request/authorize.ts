@@ -8,7 +8,7 @@ import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { PolicyDecision } from '../policy/scope-policy.ts'
 import type { AccountRef, Amounts } from '../storage/ledger-records.ts'
-import { chooseCredential } from './choose-credential.ts'
+import { chooseCredential, requireServer } from './choose-credential.ts'
 import { firstOutput, holdAmounts } from './hold-amounts.ts'
 import type {
   CallContext,
@@ -30,9 +30,14 @@ export async function authorize(
   target: Target,
   request: OutgoingRequest,
 ): Promise<CallPlan> {
-  const { id: provider } = target.setting.provider
-  const draft = target.operation.read(request.body)
+  const { id: provider, unpricedHeaders = [] } = target.setting.provider
+  const draft = target.operation.read(request.body, target.path)
   const { model } = draft
+  const header = unpricedHeaders.find((name) => request.headers.has(name))
+  if (header !== undefined) {
+    const hint = 'it asks for a class of service that has a price of its own'
+    throw new TenantKeysError('TK_PRICE_MISSING', { provider, model, field: header, hint })
+  }
   const scope = allowedScope(
     parts.policy.decide({
       keyScopes: scopesOf(caller, context),
@@ -43,6 +48,7 @@ export async function authorize(
     { provider, model },
   )
   const credential = await chooseCredential(parts, context, caller.tenant, target.setting)
+  requireServer(credential, { provider, tenantId: caller.tenant.id })
   const price = await parts.prices.find({ provider, model, atMs: parts.clock.nowMs() })
   if (!price) throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
   const reading = draft.bound(price)

@@ -7,7 +7,7 @@ import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { Secret } from '../kernel/secret.ts'
 import { idSchema, parse, textSchema } from '../kernel/validate.ts'
-import type { CallContext, CallSettings } from './parts.ts'
+import type { CallContext, CallSettings, CorridorParts } from './parts.ts'
 
 const MAX_TAGS = 16
 const TAG_NAME = /^[A-Za-z0-9_.-]{1,64}$/
@@ -71,8 +71,8 @@ const schema = z.strictObject({
  * @throws TenantKeysError TK_INPUT_INVALID; a key of the wrong form is refused by the call itself.
  */
 export function checkContext(
+  { providers }: Pick<CorridorParts, 'providers'>,
   context: CallContext,
-  providers: ReadonlyMap<string, unknown>,
 ): CallContext {
   const { key, tenantId, ...read } = parse(schema, context, 'context')
   checkProvider(read.provider, providers, 'context.provider')

@@ -223,6 +223,7 @@ async function finish<T>(
       quality,
       costNanoUsd,
       counts,
+      providerCostNanoUsd: null,
       httpStatus: null,
       tokens: NO_TOKENS,
       servedModel: null,

@@ -20,14 +20,21 @@ export interface Observed {
 }
 
 /** A class of service that we have no price for makes the figure an estimate. */
-export function settleMeasured(
+export function settleReported(
   { settler, response }: Observed,
   outcome: CallOutcome,
-  { tokens, servedModel, serviceTier }: ResponseUsage,
+  usage: ResponseUsage,
 ): Promise<void> {
-  const standard = serviceTier === null || serviceTier === 'default'
-  const quality = standard ? 'measured' : 'estimated'
-  return settler.settle({ outcome, quality, httpStatus: response.status, tokens, servedModel })
+  const { tokens, counts, providerCostNanoUsd, servedModel, serviceTier } = usage
+  return settler.settle({
+    outcome,
+    quality: serviceTier === null ? usage.quality : 'estimated',
+    httpStatus: response.status,
+    tokens,
+    counts,
+    providerCostNanoUsd,
+    servedModel,
+  })
 }
 
 /** Bytes of text that make at least one token in every tokenizer we know; see docs/metering. */
@@ -55,6 +62,8 @@ export function settleEstimated(
     quality: 'estimated',
     httpStatus: response.status,
     tokens,
+    counts: {},
+    providerCostNanoUsd: null,
     servedModel: null,
   })
 }

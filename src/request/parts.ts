@@ -10,7 +10,7 @@ import type { Reporter } from '../kernel/events.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { KeyInfo, KeyIssuer } from '../keys/key-issuer.ts'
 import type { ScopePolicy } from '../policy/scope-policy.ts'
-import type { Operation, Provider, RequestReading } from '../providers/provider.ts'
+import type { Operation, PathValues, Provider, RequestReading } from '../providers/provider.ts'
 import type { SecretInfo, SecretStore } from '../secrets/secret-store.ts'
 import type { AccountRef, Amounts } from '../storage/ledger-records.ts'
 import type { CredentialSource, TenantRecord } from '../storage/records.ts'
@@ -56,6 +56,8 @@ export interface ProviderSetting {
   readonly baseUrl: string
   /** The operator's own credential, for tenants whose source is `platform`. */
   readonly platformFields: Readonly<Record<string, Secret>> | null
+  /** Public fields of that credential. */
+  readonly platformPublic: Readonly<Record<string, string>>
 }
 
 /** Settings of calls, whoever makes them. */
@@ -114,6 +116,8 @@ export interface OutgoingRequest {
 export interface Target {
   readonly setting: ProviderSetting
   readonly operation: Operation
+  /** What stood in the places that the path of the operation leaves open. */
+  readonly path: PathValues
 }
 
 export interface Caller {
@@ -131,6 +135,8 @@ export interface CredentialChoice {
   readonly secret: SecretInfo | null
   /** Where it may go; no trailing slash. */
   readonly baseUrl: string
+  /** What the provider may need to route the request, such as a deployment. */
+  readonly publicFields: Readonly<Record<string, string>>
 }
 
 /** One attempt of a call, however it is made: what is held for it, charged and told on the receipt. */

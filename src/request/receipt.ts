@@ -51,11 +51,15 @@ export interface Receipt {
   readonly quality: UsageQuality
   readonly httpStatus: number | null
   readonly tokens: TokenUsage
+  /** What else was counted, such as `web_search_requests`; empty: nothing. */
+  readonly counts: Readonly<Record<string, number>>
   /** `null`: whoever made the call said what it cost. */
   readonly priceId: string | null
   readonly costNanoUsd: bigint
   /** The same as an exact decimal string. */
   readonly costUsd: string
+  /** A gateway's own figure for the call; `null`: it gave none. */
+  readonly providerCostNanoUsd: bigint | null
   /** What the tenant is billed, cost with its markup; 0 when it is not billable. */
   readonly chargedNanoUsd: bigint
   /** The same as an exact decimal string. */
@@ -103,13 +107,11 @@ export interface CallEnd {
   readonly quality: UsageQuality
   readonly httpStatus: number | null
   readonly tokens: TokenUsage
+  readonly counts: Readonly<Record<string, number>>
+  readonly providerCostNanoUsd: bigint | null
   readonly servedModel: string | null
-  /** Other things that are billed; default none. */
-  readonly counts?: Readonly<Record<string, number>>
   /** Said by whoever made the call, instead of a price. */
   readonly costNanoUsd?: bigint
-  /** A gateway's own figure; default: it gave none. */
-  readonly providerCostNanoUsd?: bigint | null
   /** Bytes of the answer that were read; default: not counted. */
   readonly responseBytes?: number
 }
@@ -150,9 +152,11 @@ export function makeReceipt(
     quality: end.quality,
     httpStatus: end.httpStatus,
     tokens: end.tokens,
+    counts: end.counts,
     priceId: price?.id ?? null,
     costNanoUsd,
     costUsd: formatUsd(costNanoUsd),
+    providerCostNanoUsd: end.providerCostNanoUsd,
     chargedNanoUsd,
     chargedUsd: formatUsd(chargedNanoUsd),
     billable: credential.source === 'platform',

@@ -14,6 +14,10 @@ const IDENTITY_HEADERS = [
   'api-key',
   'x-api-key',
   'x-goog-api-key',
+  'x-goog-user-project',
+  'x-amz-security-token',
+  'x-amz-date',
+  'x-amz-content-sha256',
   'openai-organization',
   'openai-project',
   // How a platform's application names itself at OpenRouter.

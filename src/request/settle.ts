@@ -80,9 +80,9 @@ function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
       quality: end.quality,
       httpStatus: end.httpStatus,
       tokens: end.tokens,
-      counts: end.counts ?? {},
+      counts: end.counts,
       costNanoUsd: cost,
-      providerCostNanoUsd: end.providerCostNanoUsd ?? null,
+      providerCostNanoUsd: end.providerCostNanoUsd,
       chargedNanoUsd: charged,
       paidBy: call.credential.source,
       billable,
@@ -123,6 +123,8 @@ function release(parts: CorridorParts, call: HeldCall, httpStatus: number | null
     quality: 'measured',
     httpStatus,
     tokens: NO_TOKENS,
+    counts: {},
+    providerCostNanoUsd: null,
     servedModel: null,
   } as const
   const voided = (settled: boolean): Receipt =>

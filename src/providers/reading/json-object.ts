@@ -12,3 +12,9 @@ export function asObject(value: unknown): JsonObject | null {
     ? (value as JsonObject)
     : null
 }
+
+/** A list, else an empty one. */
+export const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
+
+/** A field that is absent or `null` says nothing. */
+export const isGiven = (value: unknown): boolean => value !== undefined && value !== null

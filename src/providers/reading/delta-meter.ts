@@ -1,5 +1,5 @@
 /**
- * Measures what a stream of chat completion chunks has delivered, without parsing the chunks.
+ * Measures what the events of a stream have delivered, without parsing them.
  *
  * @module
  */
@@ -19,9 +19,17 @@ const BACKSLASH = 0x5c
 const LETTER_U = 0x75
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+
+/** Strings that say what a delta is, or prove where it comes from, and are not what the model wrote. */
+const SILENT_KEYS = new Set(
+  `role type id index status signature thoughtSignature encrypted_content finishReason stop_reason
+   stop_sequence finish_reason mimeType data`.split(/\s+/),
+)
 
 /**
- * Adds up, for every string value of every delta (content, refusal, reasoning, names and arguments of
+ * Adds up, for every string value of what the model wrote (content, refusal, reasoning, names and arguments of
  * tools), a third of its UTF-8 bytes and at least one token, and 16 tokens for every tool call.
  *
  * OpenAI sends a token or two per delta, so the count of deltas is close to the truth. Where a server
@@ -33,46 +41,51 @@ export class DeltaMeter {
   #thirds = 0
   /** Where the reading of the current event stands. */
   #at = 0
+  readonly #keys: readonly string[]
+
+  /** @param keys - whose values are what the model wrote, each with its closing quote: `delta"`. */
+  constructor(keys: readonly string[]) {
+    this.#keys = keys
+  }
 
   /** 0 while nothing was delivered. */
   tokens(): number {
     return this.#thirds === 0 ? 0 : Math.ceil(this.#thirds / BYTES_PER_TOKEN) + END_TOKENS
   }
 
-  /** @param data - one event: a chunk with one delta per choice. */
+  /** @param data - one event. */
   add(data: string): void {
-    let start = findObject(data, 'delta"', 0)
-    while (start >= 0) {
-      this.#addObject(data, start)
-      start = findObject(data, 'delta"', this.#at)
-    }
-  }
-
-  /** Walks one object, strings as strings, to its closing brace or the end of a broken event. */
-  #addObject(data: string, start: number): void {
-    let depth = 0
-    let keyAt = start
-    let keyLength = 0
-    this.#at = start
-    for (; this.#at < data.length; this.#at++) {
-      const unit = data.charCodeAt(this.#at)
-      if (unit === OPEN_BRACE) depth++
-      else if (unit === CLOSE_BRACE) {
-        if (--depth === 0) return
-      } else if (unit === QUOTE) {
-        const textAt = this.#at + 1
-        const bytes = this.#skipString(data)
-        if (data.charCodeAt(skipBlanks(data, this.#at + 1)) === COLON) {
-          keyAt = textAt
-          keyLength = this.#at - textAt
-        } else if (bytes > 0) this.#addValue(data.slice(keyAt, keyAt + keyLength), bytes)
+    for (const key of this.#keys) {
+      let start = findKey(data, key, 0)
+      while (start >= 0) {
+        this.#addTree(data, start, key.slice(0, -1))
+        start = findKey(data, key, this.#at)
       }
     }
   }
 
+  /** Walks one value, strings as strings, to its end or that of a broken event. */
+  #addTree(data: string, start: number, name: string): void {
+    let depth = 0
+    let key = name
+    for (this.#at = start; this.#at < data.length; this.#at++) {
+      const unit = data.charCodeAt(this.#at)
+      if (unit === OPEN_BRACE || unit === OPEN_BRACKET) depth++
+      else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) {
+        if (--depth <= 0) return
+      } else if (unit === QUOTE) {
+        const textAt = this.#at + 1
+        const bytes = this.#skipString(data)
+        if (depth > 0 && data.charCodeAt(skipBlanks(data, this.#at + 1)) === COLON) {
+          key = data.slice(textAt, this.#at)
+        } else if (bytes > 0) this.#addValue(key, bytes)
+        if (depth === 0) return
+      } else if (depth === 0) return
+    }
+  }
+
   #addValue(key: string, bytes: number): void {
-    // These say what a delta is, not what the model wrote.
-    if (key === 'role' || key === 'type' || key === 'id') return
+    if (SILENT_KEYS.has(key)) return
     this.#thirds += Math.max(bytes, BYTES_PER_TOKEN)
     if (key === 'name') this.#thirds += TOOL_CALL_TOKENS * BYTES_PER_TOKEN
   }
@@ -104,18 +117,20 @@ function utf8Bytes(unit: number): number {
 }
 
 /**
- * Where the next object begins that is the value of a key; -1 when there is none.
+ * Where the next value of a key begins; -1 when there is none.
  *
  * @param key - with its closing quote only: searching for a letter first is three times as fast as
  *   for a quote, of which there are many. Inside a string quotes are escaped, so what is found is a
  *   key, or a whole string value, which no colon follows.
+ * @param onlyObjects - true: passes over values that are no object.
  */
-export function findObject(data: string, key: string, from: number): number {
+export function findKey(data: string, key: string, from: number, onlyObjects = false): number {
   for (let at = data.indexOf(key, from); at >= 0; at = data.indexOf(key, at + 1)) {
     if (data.charCodeAt(at - 1) !== QUOTE) continue
     const colon = skipBlanks(data, at + key.length)
+    if (data.charCodeAt(colon) !== COLON) continue
     const start = skipBlanks(data, colon + 1)
-    if (data.charCodeAt(colon) === COLON && data.charCodeAt(start) === OPEN_BRACE) return start
+    if (!onlyObjects || data.charCodeAt(start) === OPEN_BRACE) return start
   }
   return -1
 }
