@@ -5,10 +5,15 @@
  * @module
  */
 import { TenantKeysError } from '../kernel/errors.ts'
+import { bindAiSdk, isAiSdk } from './ai-sdk.ts'
 import { bindAnthropic, isAnthropic } from './anthropic.ts'
 import { type Binding, notBindable } from './binding.ts'
+import { bindCohere, isCohere } from './cohere.ts'
+import { bindGoogleGenAi, isGoogleGenAi } from './google-genai.ts'
 import { bindGroq, isGroq } from './groq.ts'
+import { bindLangChain, isLangChain } from './langchain.ts'
 import { bindOpenAi, isOpenAi } from './openai.ts'
+import { bindSpeakeasy, isSpeakeasy } from './speakeasy.ts'
 
 /** @throws TenantKeysError TK_CLIENT_NOT_BINDABLE */
 export function bindClient<C extends object>(client: C, binding: Binding): C {
@@ -26,8 +31,13 @@ function bind<C extends object>(client: C, binding: Binding): C {
   if (isOpenAi(client)) return bindOpenAi(client, binding)
   if (isAnthropic(client)) return bindAnthropic(client, binding)
   if (isGroq(client)) return bindGroq(client, binding)
+  if (isLangChain(client)) return bindLangChain(client, binding)
+  if (isGoogleGenAi(client)) return bindGoogleGenAi(client, binding)
+  if (isSpeakeasy(client)) return bindSpeakeasy(client, binding)
+  if (isCohere(client)) return bindCohere(client, binding)
+  if (isAiSdk(client)) return bindAiSdk(client, binding)
   throw notBindable(
     'its shape is not that of a known SDK client',
-    'supported: new OpenAI(); for others pass tk.fetch(context) as the fetch option of the client',
+    'docs/clients.md lists what can be bound; to others give tk.fetch(context) as their fetch',
   )
 }
