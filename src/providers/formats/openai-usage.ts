@@ -44,7 +44,7 @@ export const openAiUsage: UsageFormat = {
       reasoning: count(output.reasoning_tokens),
       outputAudio: count(output.audio_tokens),
     })
-    const counts = otherCounts({ unattributed: split.unattributed })
+    const counts = otherCounts({ unattributed_tokens: split.unattributed })
     return tokens && counts && { tokens, counts, isIncomplete: split.unattributed > 0 }
   },
 }

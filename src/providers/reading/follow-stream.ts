@@ -85,5 +85,6 @@ function merged(before: FoundUsage | null, now: FoundUsage): FoundUsage {
     usage: { ...before.usage, ...Object.fromEntries(given) },
     model: typeof now.model === 'string' ? now.model : before.model,
     tier: typeof now.tier === 'string' ? now.tier : before.tier,
+    counts: { ...before.counts, ...now.counts },
   }
 }

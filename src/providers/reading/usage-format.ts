@@ -25,6 +25,8 @@ export interface FoundUsage {
   readonly model?: unknown
   /** Class of service, as the provider wrote it. */
   readonly tier?: unknown
+  /** What was counted outside the usage object; each has to be a count. */
+  readonly counts?: Readonly<Record<string, unknown>>
 }
 
 export interface UsageCounts {
@@ -47,12 +49,13 @@ export function readAnswer(format: UsageFormat, json: unknown): ResponseUsage | 
 
 export function usageOf(format: UsageFormat, found: FoundUsage): ResponseUsage | null {
   const read = format.read(found.usage)
-  if (read === null) return null
+  const others = otherCounts(found.counts ?? {})
+  if (read === null || others === null) return null
   const { model, tier } = found
   const isStandard = typeof tier !== 'string' || STANDARD_TIERS.has(tier.toLowerCase())
   return {
     tokens: read.tokens,
-    counts: read.counts ?? {},
+    counts: { ...others, ...read.counts },
     providerCostNanoUsd: read.providerCostNanoUsd ?? null,
     quality: read.isIncomplete === true ? 'estimated' : 'measured',
     servedModel: typeof model === 'string' ? model : null,
