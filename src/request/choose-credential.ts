@@ -26,8 +26,7 @@ export async function chooseCredential(
     }
     const reason = 'the tenant is set to use the platform credential'
     const { platformPublic: publicFields } = setting
-    const baseUrl = namedServer(setting.baseUrl, where)
-    return { source: 'platform', reason, secret: null, baseUrl, publicFields }
+    return { source: 'platform', reason, secret: null, baseUrl: setting.baseUrl, publicFields }
   }
   const name = context.credential ?? 'default'
   const secret = await parts.secrets.get({ tenantId: tenant.id, provider, name })
@@ -35,8 +34,7 @@ export async function chooseCredential(
   const reason = "the tenant's own credential is configured, so it is used exclusively"
   const { publicFields } = secret
   if (secret.origin === null) {
-    const baseUrl = namedServer(setting.baseUrl, where)
-    return { source: 'tenant', reason, secret, baseUrl, publicFields }
+    return { source: 'tenant', reason, secret, baseUrl: setting.baseUrl, publicFields }
   }
   // Stored while the origin was allowed; the operator may have withdrawn it since.
   const endpoint = publicFields.endpoint ?? ''
@@ -49,12 +47,16 @@ export async function chooseCredential(
   return { source: 'tenant', reason, secret, baseUrl, publicFields }
 }
 
-/** @throws TenantKeysError TK_ORIGIN_DENIED for a base URL that only stands for a server to be named. */
-function namedServer(
-  baseUrl: string,
+/**
+ * For calls that we send: somebody has to have said where.
+ *
+ * @throws TenantKeysError TK_ORIGIN_DENIED for a base URL that only stands for a server to be named.
+ */
+export function requireServer(
+  { baseUrl }: CredentialChoice,
   where: { readonly provider: string; readonly tenantId: string },
-): string {
-  if (!new URL(baseUrl).hostname.endsWith('.invalid')) return baseUrl
+): void {
+  if (!new URL(baseUrl).hostname.endsWith('.invalid')) return
   throw new TenantKeysError('TK_ORIGIN_DENIED', {
     ...where,
     reason: 'neither the credential nor the operator names a server for this provider',

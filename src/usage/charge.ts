@@ -31,9 +31,10 @@ export interface Charge {
   readonly providerCostNanoUsd: bigint | null
   /**
    * The id of the price row, then marks, each after a blank: `tier:flex`; `web_search_requests?` or
-   * `tier:priority?` for what had no price; `use:provider`; `markup:standard@2026-11`.
+   * `tier:priority?` for what had no price; `use:provider`; `markup:standard@2026-11`. `null`: whoever
+   * made the call said what it cost, and there is no markup.
    */
-  readonly priceId: string
+  readonly priceId: string | null
   /** False when something of it had no price, so that the cost is no more than an estimate. */
   readonly isPriced: boolean
   /** The provider's figure is another, by more than rounding explains. */
@@ -48,6 +49,22 @@ export function chargeFor(input: ChargeInput): Charge {
   // Providers do not all say which moment of a call decides: the dearer one is charged.
   const later = chargeBy(input, atEnd)
   return later.costNanoUsd > charge.costNanoUsd ? later : charge
+}
+
+/** Of a call whose maker says what it cost. */
+export function chargeSaid({
+  costNanoUsd,
+  markup,
+  billable,
+}: Pick<ChargeInput, 'markup' | 'billable'> & { readonly costNanoUsd: bigint }): Charge {
+  return {
+    costNanoUsd,
+    chargedNanoUsd: billable ? times(costNanoUsd, markup.ratio) : 0n,
+    providerCostNanoUsd: null,
+    priceId: markup.id === null ? null : `markup:${markup.id}`,
+    isPriced: true,
+    differs: false,
+  }
 }
 
 function chargeBy(input: ChargeInput, row: PriceRow): Charge {
