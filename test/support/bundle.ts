@@ -16,6 +16,7 @@ export async function bundle(entry: string, folder: string, name: string): Promi
     platform: 'node',
     target: 'node20',
     noExternal: [/^(?!libsql$|better-sqlite3$|pg$|postgres$|node:)/],
+    external: ['pg', 'postgres'],
     removeNodeProtocol: false,
     splitting: false,
     config: false,
