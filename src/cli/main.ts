@@ -6,10 +6,9 @@
  * @module
  */
 import { CommanderError } from 'commander'
-import { TenantKeysError } from '../kernel/errors.ts'
 import { WORKER_COMMAND } from './crash-test/fleet.ts'
 import { runWorker } from './crash-test/worker.ts'
-import { EXIT, type ExitCode, UsageError } from './exit.ts'
+import { EXIT, type ExitCode, explain } from './exit.ts'
 import { buildProgram } from './program.ts'
 
 async function main(args: readonly string[]): Promise<ExitCode> {
@@ -25,17 +24,12 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   }
 }
 
-/** Errors of ours show no secret; of others nothing is shown but what kind they are. */
 function complain(error: unknown): ExitCode {
   // commander has said it already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.failed
-  if (error instanceof UsageError) process.stderr.write(`error: ${error.message}\n`)
-  else if (TenantKeysError.isInstance(error)) {
-    process.stderr.write(`error: ${error.code}: ${error.message}\n${error.docsUrl}\n`)
-  } else {
-    const { code, message, docsUrl } = new TenantKeysError('TK_INTERNAL', {}, { cause: error })
-    process.stderr.write(`error: ${code}: ${message}\n${docsUrl}\n`)
-  }
+  const { code, message, docsUrl } = explain(error)
+  const text = docsUrl === null ? message : `${code}: ${message}\n${docsUrl}`
+  process.stderr.write(`error: ${text}\n`)
   return EXIT.failed
 }
 

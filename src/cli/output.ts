@@ -14,15 +14,16 @@ export interface Output {
   line(text?: string): void
   /** The result as a document; nothing without `--json`. Once per command. */
   document(result: object): void
-  /** Where the command is. On a terminal it takes the place of the progress before it. */
+  /** What the command begins to do. On a terminal it takes the place of the progress before it. */
   progress(text: string): void
+  /** How far it is; in a pipe every 5 seconds at most. */
+  tick(text: string): void
   /** Takes the progress off the terminal; before results, and at the end. */
   done(): void
   /** Coloured when standard output is a terminal that shows colours. */
   styled(style: Style, text: string): string
 }
 
-/** In a pipe progress is told this often at most. */
 const PIPE_EVERY_MS = 5000
 const ERASE_LINE = '\r\u001b[2K'
 
@@ -35,6 +36,11 @@ export function createOutput({ json }: { readonly json: boolean }): Output {
     if (shown) stderr.write(ERASE_LINE)
     shown = false
   }
+  const tell = (text: string): void => {
+    if (!stderr.isTTY) return void stderr.write(`${text}\n`)
+    stderr.write(`${ERASE_LINE}${text.slice(0, stderr.columns - 1)}`)
+    shown = true
+  }
   return {
     line: (text = '') => {
       if (json) return
@@ -46,14 +52,11 @@ export function createOutput({ json }: { readonly json: boolean }): Output {
       done()
       stdout.write(`${JSON.stringify(result, amounts, 2)}\n`)
     },
-    progress: (text) => {
-      if (stderr.isTTY) {
-        stderr.write(`${ERASE_LINE}${text.slice(0, stderr.columns - 1)}`)
-        shown = true
-      } else if (performance.now() - toldAtMs >= PIPE_EVERY_MS) {
-        stderr.write(`${text}\n`)
-        toldAtMs = performance.now()
-      }
+    progress: tell,
+    tick: (text) => {
+      if (!stderr.isTTY && performance.now() - toldAtMs < PIPE_EVERY_MS) return
+      toldAtMs = performance.now()
+      tell(text)
     },
     done,
     styled: (style, text) => (colours ? styleText(style, text) : text),

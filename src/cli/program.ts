@@ -7,7 +7,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { crashTest } from './commands/crash-test.ts'
 import { doctor } from './commands/doctor.ts'
 import { migrate } from './commands/migrate.ts'
-import type { ExitCode } from './exit.ts'
+import { type ExitCode, explain } from './exit.ts'
 import { createOutput, type Output } from './output.ts'
 import { readStorageUrl, STORAGE_VARIABLE } from './storage-url.ts'
 import { storeOf } from './stores/index.ts'
@@ -27,13 +27,17 @@ const EXIT_HELP = 'Exit code: 0 in order, 1 somebody has to act, 2 could not run
 
 /** @param onExit - told the exit code of the command that ran. */
 export function buildProgram(onExit: (code: ExitCode) => void): Command {
-  const run = async <O extends CommonOptions>(
-    options: O,
+  const run = async (
+    name: string,
+    options: CommonOptions,
     command: (store: Store, output: Output) => Promise<ExitCode>,
   ): Promise<void> => {
     const output = createOutput({ json: options.json ?? false })
     try {
       onExit(await command(storeOf(readStorageUrl(options.storage)), output))
+    } catch (error) {
+      output.document({ command: name, ok: false, error: explain(error) })
+      throw error
     } finally {
       output.done()
     }
@@ -61,7 +65,7 @@ export function buildProgram(onExit: (code: ExitCode) => void): Command {
     .option('--sql', 'print the SQL instead; nothing is connected to')
     .option('--out <folder>', 'with --sql: write it to files, one for each version')
     .action((options: CommonOptions & { status?: boolean; sql?: boolean; out?: string }) =>
-      run(options, (store, output) =>
+      run('migrate', options, (store, output) =>
         migrate(
           store,
           { sql: options.sql ?? false, status: options.status ?? false, out: options.out },
@@ -85,7 +89,7 @@ ${EXIT_HELP}`,
     .option('--apply', 'mend counters, holds and usage rows; each mend is an audit row')
     .option('--actor <name>', 'who is named in those audit rows', 'tenantkeys doctor')
     .action((options: CommonOptions & { tenant?: string; apply?: boolean; actor: string }) =>
-      run(options, (store, output) =>
+      run('doctor', options, (store, output) =>
         doctor(
           store,
           { apply: options.apply ?? false, tenant: options.tenant, actor: options.actor },
@@ -112,7 +116,7 @@ ${EXIT_HELP}`,
     .option('--callers <n>', 'callers in each of them', whole(1, 1000), 16)
     .action((options: CommonOptions & { seconds: number; processes: number; callers: number }) => {
       const { seconds, processes, callers } = options
-      return run(options, (store, output) =>
+      return run('crash-test', options, (store, output) =>
         crashTest(store, { seconds, processes, callers }, output),
       )
     })

@@ -24,8 +24,9 @@ export async function crashTest(
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
   try {
+    const { progress, tick } = output
     const { signal } = interrupt
-    const result = await runCrashTest(store, settings, { signal, progress: output.progress })
+    const result = await runCrashTest(store, settings, { signal, progress, tick })
     if (result.settled === 0) throw new UsageError('No call was made in that time; use --seconds.')
     const passed = isClean(result)
     print(store, settings, result, output)

@@ -57,7 +57,10 @@ type Context = {
   readonly folder: string
   /** Ends it early; everything that was made is taken away all the same. */
   readonly signal: AbortSignal
+  /** A new phase. */
   readonly progress: (text: string) => void
+  /** The same phase, further on. */
+  readonly tick: (text: string) => void
 }
 
 /**
@@ -67,16 +70,16 @@ type Context = {
 export async function runCrashTest(
   store: Store,
   settings: CrashTestSettings,
-  { signal, progress }: Pick<Context, 'signal' | 'progress'>,
+  told: Pick<Context, 'signal' | 'progress' | 'tick'>,
 ): Promise<CrashTestResult> {
   const folder = mkdtempSync(join(tmpdir(), 'tenantkeys-crash-test-'))
   const scratch = await store.scratch()
   try {
-    progress('Making a scratch place ...')
+    told.progress('Making a scratch place ...')
     await scratch.store.migrate()
-    return await runIn(scratch.store, { settings, folder, signal, progress })
+    return await runIn(scratch.store, { settings, folder, ...told })
   } finally {
-    progress('Taking the scratch place away ...')
+    told.progress('Taking the scratch place away ...')
     await scratch.remove()
     rmSync(folder, { recursive: true, force: true })
   }
@@ -108,7 +111,7 @@ const holdTtlMs = ({ seconds }: CrashTestSettings): number =>
 type Work = Omit<CrashTestResult, keyof Verdict | 'server' | 'drifts'>
 
 async function workInFleet(scratch: Store, storage: Storage, context: Context): Promise<Work> {
-  const { settings, folder, signal, progress } = context
+  const { settings, folder, signal, progress, tick } = context
   const tally = new Tally()
   const fleet = new Fleet({
     size: settings.processes,
@@ -132,13 +135,14 @@ async function workInFleet(scratch: Store, storage: Storage, context: Context): 
       if (failure)
         throw new TenantKeysError(failure, { reason: 'a worker process could not go on' })
       if (nowMs - startedMs >= settings.seconds * 1000) break
-      await topUp(storage, round)
+      // In the last third nothing is credited: the narrow budgets come to their end and stay there.
+      if (nowMs - startedMs < (settings.seconds * 1000 * 2) / 3) await topUp(storage, round)
       if (nowMs - killedAtMs >= KILL_EVERY_MS && (await fleet.killOne())) {
         kills++
         killedAtMs = nowMs
       }
       const second = Math.floor((nowMs - startedMs) / 1000)
-      progress(`${second} s of ${settings.seconds}, ${tally.calls} calls, ${kills} kills`)
+      tick(`${second} s of ${settings.seconds}, ${tally.calls} calls, ${kills} kills`)
     }
     progress('Stopping ...')
     kills += await fleet.stop()
@@ -154,13 +158,13 @@ async function expireHolds(
   { settings, signal, progress }: Context,
 ): Promise<void> {
   const startedMs = performance.now()
+  progress('Waiting for the holds of killed processes to expire ...')
   for (;;) {
     while ((await storage.ledger.sweep(SWEEP_BATCH)) > 0);
     const [root] = await storage.ledger.budgets(ROOT)
     const waitedMs = performance.now() - startedMs
     // What is held longer than its life is for the judge to say.
     if (root?.held === 0n || waitedMs > 2 * holdTtlMs(settings)) return
-    progress('Waiting for the holds of killed processes to expire ...')
     await sleep(TICK_MS, undefined, { signal })
   }
 }

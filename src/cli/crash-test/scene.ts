@@ -23,8 +23,8 @@ export interface SceneLeaf {
 
 export const MAX_ASK_NANO_USD = 2_000_000
 const WIDE = BigInt(MAX_ASK_NANO_USD) * 1_000_000_000n
-const NARROW_TEAM = BigInt(MAX_ASK_NANO_USD) * 24n
-const NARROW_LEAF = BigInt(MAX_ASK_NANO_USD) * 4n
+const NARROW_TEAM = BigInt(MAX_ASK_NANO_USD) * 4n
+const NARROW_LEAF = BigInt(MAX_ASK_NANO_USD) * 2n
 
 export const ROOT = 'root'
 const ORGS = ['org-1', 'org-2']
@@ -71,12 +71,14 @@ export async function setScene(storage: Storage): Promise<void> {
   }
 }
 
-/** Credits every budget of which less than half is left. */
+/** Credits every narrow budget of which less than half is left. One that was passed is left as it is:
+ * a credit would hide it. */
 export async function topUp(storage: Storage, round: number): Promise<void> {
   for (const { tenantId, account, roomNanoUsd } of ACCOUNTS) {
     if (roomNanoUsd === WIDE) continue
     const [line] = await storage.ledger.budgets(tenantId)
-    if (!line || line.limit - line.posted > roomNanoUsd / 2n) continue
+    if (!line || line.posted + line.held > line.limit) continue
+    if (line.limit - line.posted > roomNanoUsd / 2n) continue
     const credit = { kind: 'credit', limitChange: roomNanoUsd, paid: roomNanoUsd } as const
     const budget = { tenantId, account, unit: 'usd', window: 'lifetime', zone: 'UTC' } as const
     await storage.ledger.post(

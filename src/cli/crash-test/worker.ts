@@ -167,9 +167,9 @@ class Worker {
     }
     this.#journal.note('asked', holdId, String(actual))
     const settled = await this.#timed(this.#settleMs, () => this.#guard.settle(item))
-    if (!settled.ok) throw new TenantKeysError(settled.code, { holdId })
+    // Also when it was refused: a store that does not take what was spent has lost it.
     this.#journal.note('settled', holdId, String(actual))
-    if (settled.state === 'late_posted') this.#counts.lateSettles++
+    if (settled.ok && settled.state === 'late_posted') this.#counts.lateSettles++
   }
 
   /** Hands on what the outbox holds, then says so, as an exporter does. */
