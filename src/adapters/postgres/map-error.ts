@@ -88,7 +88,7 @@ function raised(error: unknown): TenantKeysError {
 }
 
 /** The SQLSTATE, which Kysely and Drizzle may have put a level deeper. */
-function stateOf(error: unknown, depth = 2): string | null {
+export function stateOf(error: unknown, depth = 2): string | null {
   const { code, cause } = fieldsOf(error)
   if (code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code)) return code
   return depth > 0 && cause !== undefined ? stateOf(cause, depth - 1) : null

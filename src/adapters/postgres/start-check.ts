@@ -6,10 +6,8 @@
  */
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { PgExecutor, PgRow } from './executor.ts'
-import { identifier, literal, type Names } from './names.ts'
-
-/** The version of the schema that this code was written for. */
-export const SCHEMA_VERSION = 1
+import { SCHEMA_VERSION } from './migrations/index.ts'
+import { literal, type Names } from './names.ts'
 
 export interface StartOptions {
   readonly testClock: boolean
@@ -24,22 +22,22 @@ export async function checkStart(
   names: Names,
   { testClock }: StartOptions,
 ): Promise<void> {
-  const [there] = await executor.query(isThere(names))
-  if (there?.is_there !== '1') throw new TenantKeysError('TK_STORE_NOT_MIGRATED')
+  const there = await executor.query(metaOid(names))
+  if (there.length === 0) throw new TenantKeysError('TK_STORE_NOT_MIGRATED')
   if (names.roles !== 'single') await checkRoles(executor, names)
   const [meta] = await executor.query(
-    `SELECT schema_version::text, compatible_from::text, test_clock::int::text AS test_clock
+    `SELECT schema_version::text, compatible_from::text, test_clock::text
      FROM ${names.table('tk_meta')}`,
   )
   checkVersion(meta)
-  if (testClock && meta?.test_clock !== '1') {
+  if (testClock && meta?.test_clock !== 'true') {
     throw refused('options.clock', 'the schema was not migrated with a test clock')
   }
 }
 
 /** Asked of the catalogue, so that a role without rights gets an answer too. */
-const isThere = ({ schemaName, prefix }: Names): string =>
-  `SELECT count(*)::text AS is_there FROM pg_catalog.pg_class c
+const metaOid = ({ schemaName, prefix }: Names): string =>
+  `SELECT c.oid FROM pg_catalog.pg_class c
    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
    WHERE n.nspname = ${literal(schemaName)} AND c.relname = ${literal(`${prefix}tk_meta`)}`
 
@@ -52,23 +50,22 @@ export function checkVersion(meta: PgRow | undefined): void {
 }
 
 async function checkRoles(executor: PgExecutor, names: Names): Promise<void> {
-  const meta = `${identifier(names.schemaName)}.${identifier(`${names.prefix}tk_meta`)}`
   // Of the session's role too: it could be gone back to.
   const rows = await executor.query(
-    `SELECT r.rolsuper::int::text AS is_super, r.rolbypassrls::int::text AS bypasses,
-       pg_has_role(r.oid, c.relowner, 'MEMBER')::int::text AS owns,
-       has_table_privilege(r.oid, c.oid, 'SELECT')::int::text AS may_read,
-       (r.rolname = current_user)::int::text AS is_current
+    `SELECT r.rolsuper::text AS is_super, r.rolbypassrls::text AS bypasses,
+       pg_has_role(r.oid, c.relowner, 'MEMBER')::text AS owns,
+       has_table_privilege(r.oid, c.oid, 'SELECT')::text AS may_read,
+       (r.rolname = current_user)::text AS is_current
      FROM pg_catalog.pg_roles r, pg_catalog.pg_class c
-     WHERE r.rolname IN (current_user, session_user) AND c.oid = ${literal(meta)}::regclass`,
+     WHERE r.rolname IN (current_user, session_user) AND c.oid = (${metaOid(names)})`,
   )
   for (const row of rows) {
-    if (row.is_super === '1') throw refused('options.client', 'the role is a superuser', HINT)
-    if (row.bypasses === '1') throw refused('options.client', 'the role has BYPASSRLS', HINT)
-    if (row.owns === '1') {
+    if (row.is_super === 'true') throw refused('options.client', 'the role is a superuser', HINT)
+    if (row.bypasses === 'true') throw refused('options.client', 'the role has BYPASSRLS', HINT)
+    if (row.owns === 'true') {
       throw refused('options.client', 'the role owns the tables, or may become their owner', HINT)
     }
-    if (row.is_current === '1' && row.may_read !== '1') {
+    if (row.is_current === 'true' && row.may_read !== 'true') {
       const app = names.app ?? ''
       throw refused(
         'options.client',
