@@ -382,6 +382,9 @@ export function usagePayload(usage: UsageRecord): Record<string, unknown> {
     ...usage,
     amounts: Object.fromEntries(Object.entries(usage.amounts).map(([u, n]) => [u, String(n)])),
     costNanoUsd: String(usage.costNanoUsd),
+    providerCostNanoUsd:
+      usage.providerCostNanoUsd === null ? null : String(usage.providerCostNanoUsd),
+    chargedNanoUsd: String(usage.chargedNanoUsd),
     overageNanoUsd: String(usage.overageNanoUsd),
   }
 }

@@ -227,19 +227,19 @@ END`,
       `
 DECLARE
   now_ms bigint := ${names.fn('tk_now_v1')}(test_now);
+  answer jsonb;
 BEGIN
-  RETURN (
-    WITH free AS (
-      SELECT o.sequence FROM ${box} o WHERE o.leased_until_ms <= now_ms
-      ORDER BY o.sequence LIMIT (args->>'limit')::bigint FOR UPDATE SKIP LOCKED
-    ), leased AS (
-      UPDATE ${box} o SET lease_id = args->>'leaseId', attempts = o.attempts + 1,
-        leased_until_ms = now_ms + (args->>'leaseMs')::bigint
-      FROM free WHERE o.sequence = free.sequence RETURNING o.*
-    )
-    SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]'::jsonb)
-    FROM (SELECT ${EVENT_COLUMNS} FROM leased l ORDER BY l.sequence) r
-  );
+  WITH free AS (
+    SELECT o.sequence FROM ${box} o WHERE o.leased_until_ms <= now_ms
+    ORDER BY o.sequence LIMIT (args->>'limit')::bigint FOR UPDATE SKIP LOCKED
+  ), leased AS (
+    UPDATE ${box} o SET lease_id = args->>'leaseId', attempts = o.attempts + 1,
+      leased_until_ms = now_ms + (args->>'leaseMs')::bigint
+    FROM free WHERE o.sequence = free.sequence RETURNING o.*
+  )
+  SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]'::jsonb) INTO answer
+    FROM (SELECT ${EVENT_COLUMNS} FROM leased l ORDER BY l.sequence) r;
+  RETURN answer;
 END`,
     ),
     ...definer(

@@ -6,6 +6,7 @@
  */
 import type { Names } from '../names.ts'
 import { functions } from './functions.ts'
+import { ledgerTables } from './ledger-tables.ts'
 import { tables } from './tables.ts'
 import { timeFunctions, timeTables } from './time.ts'
 
@@ -28,6 +29,7 @@ export const MIGRATIONS: readonly Migration[] = [
     statements: (names) => [
       ...timeTables(names),
       ...tables(names),
+      ...ledgerTables(names),
       ...timeFunctions(names),
       ...functions(names),
     ],
