@@ -93,10 +93,11 @@ describe(`${PROCESSES} processes on one file`, () => {
     await ledgerBench(storage, { limit: 10n ** 15n, tenantId })
     for (let n = 0; n < KILLS; n++) {
       const worker = await startWorker(file)
-      worker.send({ do: 'loop', tenantId } satisfies Order)
+      const looping = expect(tell(worker, { do: 'loop', tenantId })).rejects.toThrow('SIGKILL')
       for (let batch = 0; batch < 1 + (n % 4); batch++) await once(worker, 'message')
       await new Promise((next) => setTimeout(next, Math.random() * 8))
       await kill(worker)
+      await looping
     }
     await storage.close()
 

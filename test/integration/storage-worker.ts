@@ -11,6 +11,7 @@ import { uuidv7 } from '../../src/kernel/ids.ts'
 import type { AccountRef, ReserveItem, SettleItem } from '../../src/storage/ledger-records.ts'
 import { ask, settleOf, tenantAccount } from '../../src/testing/storage-conformance/ledger-bench.ts'
 import { NONE } from '../../src/testing/storage-conformance/samples.ts'
+import { callOnAndOn } from '../support/endure.ts'
 import { walkForest } from '../support/forest.ts'
 import { openStore, type StoreSpec } from '../support/open-store.ts'
 import { obeyOrders } from '../support/workers.ts'
@@ -23,6 +24,15 @@ export type Order =
   | { readonly do: 'hold'; readonly tenantId: string; readonly ttlMs: number }
   | { readonly do: 'sweep' }
   | { readonly do: 'walk'; readonly seed: number; readonly walkers: number; readonly forMs: number }
+  | {
+      readonly do: 'endure'
+      readonly tenantId: string
+      readonly callers: number
+      /** Where the ids of settled calls go. */
+      readonly file: string
+    }
+  /** Answered at once; what endures ends with its next answer. */
+  | { readonly do: 'stop' }
   | { readonly do: 'close' }
 
 interface RaceOrder {
@@ -55,6 +65,8 @@ const store = openStore(spec)
 const { storage } = store
 const guard = storageBudgetGuard({ storage, clock: systemMonotonicClock })
 
+let stopping = false
+
 obeyOrders(obey)
 
 async function obey(order: Order): Promise<unknown> {
@@ -80,6 +92,11 @@ async function obey(order: Order): Promise<unknown> {
       return storage.ledger.sweep(64)
     case 'walk':
       return walkForest(storage, order)
+    case 'endure':
+      return callOnAndOn(storage, order, () => !stopping)
+    case 'stop':
+      stopping = true
+      return 'stopping'
     case 'close':
       return store.close()
   }

@@ -1,6 +1,5 @@
 /**
- * Child processes of a test: they run a bundle of today's sources and do what they are told over IPC,
- * one order at a time.
+ * Child processes of a test: they run a bundle of today's sources and do what they are told over IPC.
  *
  * @module
  */
@@ -15,7 +14,8 @@ import { temporaryFiles } from './sqlite.ts'
 export interface Workers<Order> {
   /** Starts one and waits until it says that it is ready. */
   start(args: readonly string[], options?: ForkOptions): Promise<ChildProcess>
-  /** Gives an order and waits for the answer. @throws Error when the worker failed or ended. */
+  /** Gives an order and waits for its answer; several may be under way. @throws Error when the worker
+   * failed or ended. */
   tell<T>(child: ChildProcess, order: Order): Promise<T>
   kill(child: ChildProcess): Promise<void>
   killAll(): Promise<void>
@@ -33,20 +33,24 @@ export function workersOf<Order extends object>(entry: string): Workers<Order> {
     symlinkSync(resolve('node_modules'), fileOf('node_modules'))
   })
 
-  const said = async (child: ChildProcess): Promise<unknown> => {
-    const ended = new AbortController()
-    try {
-      const [message] = await Promise.race([
-        once(child, 'message', ended),
-        once(child, 'exit', ended).then(([status, signal]) => {
-          throw new Error(`a worker ended: ${signal ?? status}`)
-        }),
-      ])
-      return message
-    } finally {
-      ended.abort()
-    }
-  }
+  let orders = 0
+  /** Waits for the message that `is` the one. @throws Error when the process ends first. */
+  const said = (child: ChildProcess, is: (message: Said) => boolean): Promise<Said> =>
+    new Promise((resolve, reject) => {
+      const finish = (): void => {
+        child.off('message', onMessage).off('exit', onExit)
+      }
+      const onMessage = (message: Said): void => {
+        if (!is(message)) return
+        finish()
+        resolve(message)
+      }
+      const onExit = (status: number | null, signal: string | null): void => {
+        finish()
+        reject(new Error(`a worker ended: ${signal ?? status}`))
+      }
+      child.on('message', onMessage).on('exit', onExit)
+    })
   const kill = async (child: ChildProcess): Promise<void> => {
     children.delete(child)
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -63,32 +67,48 @@ export function workersOf<Order extends object>(entry: string): Workers<Order> {
     async start(args, options = {}) {
       const child = fork(script, [...args], options)
       children.add(child)
-      await said(child)
+      await said(child, (message) => message === READY)
       return child
     },
     async tell<T>(child: ChildProcess, order: Order): Promise<T> {
-      const answer = said(child)
-      child.send(order)
-      const message = (await answer) as T & { failed?: string }
-      if (message.failed) throw new Error(`the worker failed: ${message.failed}`)
-      return message
+      const id = ++orders
+      const answered = said(child, (message) => typeof message === 'object' && message.id === id)
+      child.send({ id, order } satisfies Told<Order>)
+      const { failed, answer } = (await answered) as Answer
+      if (failed !== undefined) throw new Error(`a worker failed: ${failed}`)
+      return answer as T
     },
     kill,
     killAll,
   }
 }
 
-/** For the worker: obeys orders one after the other, and says so. */
+const READY = 'ready'
+
+interface Told<Order> {
+  readonly id: number
+  readonly order: Order
+}
+
+interface Answer {
+  readonly id: number
+  readonly answer?: unknown
+  readonly failed?: string
+}
+
+type Said = Answer | string
+
+/** For the worker: says that it is ready, obeys each order when it comes, and answers it. */
 export function obeyOrders<Order>(obey: (order: Order) => Promise<unknown>): void {
-  process.on('message', (order: Order) => {
+  process.on('message', ({ id, order }: Told<Order>) => {
     obey(order).then(
-      (answer) => process.send?.(answer ?? 'done'),
-      (error: unknown) => process.send?.({ failed: describeError(error) }),
+      (answer) => process.send?.({ id, answer } satisfies Answer),
+      (error: unknown) => process.send?.({ id, failed: describeError(error) } satisfies Answer),
     )
   })
   // Its parent is gone: nobody waits for it any more.
   process.on('disconnect', () => process.exit())
-  process.send?.('ready')
+  process.send?.(READY)
 }
 
 function describeError(error: unknown): string {
