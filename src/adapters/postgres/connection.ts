@@ -57,7 +57,6 @@ export class Connection {
   #highWaterMs = 0
   /** Of the test's clock: it may step back, the store's time may not. */
   #testNowMs = 0
-  #onReady: (() => void) | null = null
 
   constructor({ executor, names, clock }: ConnectionOptions) {
     this.#executor = executor
@@ -103,11 +102,6 @@ export class Connection {
   notBefore(nowMs: number): number {
     this.#highWaterMs = Math.max(this.#highWaterMs, nowMs)
     return this.#highWaterMs
-  }
-
-  /** Runs `task` once, when the start-up check has passed. */
-  whenReady(task: () => void): void {
-    this.#onReady = task
   }
 
   /** Our commands are refused from now on; the client is the host's to close. */
@@ -167,12 +161,12 @@ export class Connection {
 
   /** Once; a check that failed is made again by the next command. */
   #ready(): Promise<void> {
-    this.#checked ??= checkStart(this.#executor, this.names, { testClock: this.#clock !== null })
-      .then(() => this.#onReady?.())
-      .catch((error: unknown) => {
-        this.#checked = null
-        throw mapError(error, 'read')
-      })
+    this.#checked ??= checkStart(this.#executor, this.names, {
+      testClock: this.#clock !== null,
+    }).catch((error: unknown) => {
+      this.#checked = null
+      throw mapError(error, 'read')
+    })
     return this.#checked
   }
 

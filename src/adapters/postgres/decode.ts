@@ -1,7 +1,7 @@
 /**
  * Reads one row column by column. Every column was selected as text, whatever its type (see
- * executor.ts): integers as decimal digits, bytes as hex, JSON as itself. A value that cannot be what we wrote is TK_STORE_CORRUPT, named by
- * table and column, never shown: rows may have been edited by others, and no row is trusted further
+ * executor.ts): integers as decimal digits, bytes as hex, JSON as itself. A value that cannot be what
+ * we wrote is TK_STORE_CORRUPT, named by table and column, never shown: rows may have been edited by others, and no row is trusted further
  * than its types.
  *
  * @module
@@ -49,6 +49,10 @@ export class RowReader {
   money(column: string): bigint {
     const text = this.text(column)
     return /^-?\d{1,19}$/.test(text) ? BigInt(text) : this.#corrupt(column)
+  }
+
+  moneyOrNull(column: string): bigint | null {
+    return this.#row[column] === null ? null : this.money(column)
   }
 
   /** Selected as `column::text`. */
@@ -116,6 +120,9 @@ export const isTextList = (value: unknown): value is readonly string[] =>
 
 export const isTextRecord = (value: unknown): value is Readonly<Record<string, string>> =>
   isRecord(value) && Object.values(value).every(isText)
+
+export const isCountRecord = (value: unknown): value is Readonly<Record<string, number>> =>
+  isRecord(value) && Object.values(value).every((count) => Number.isFinite(count))
 
 const isDecimalRecord = (value: unknown): value is Readonly<Record<string, string>> =>
   isTextRecord(value) && Object.values(value).every((text) => /^\d{1,19}$/.test(text))

@@ -10,6 +10,7 @@ import { objectWith, parse } from '../../kernel/validate.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { executorOf, type PostgresClient } from './clients.ts'
 import { Connection } from './connection.ts'
+import { isListen, Listener, type PostgresListen } from './listen.ts'
 import { type MigrationFile, migrate, migrationFiles } from './migrate.ts'
 import { Names } from './names.ts'
 import { pinCommand } from './pins.ts'
@@ -27,6 +28,7 @@ export type {
   PostgresClient,
   PostgresJsLike,
 } from './clients.ts'
+export type { PgClientLike, PostgresJsListenLike, PostgresListen } from './listen.ts'
 export type { MigrationFile } from './migrate.ts'
 
 /** Where the tables are and whose they are. Every process of an installation says the same. */
@@ -59,6 +61,12 @@ export interface PostgresOptions extends PostgresSchemaOptions {
   readonly client: PostgresClient
   /** The client that `migrate()` uses, of a role that may create roles and schemas; default `client`. */
   readonly admin?: PostgresClient | undefined
+  /**
+   * A connection that changes are pushed on, so that a revoked key is refused everywhere within
+   * milliseconds: `() => new pg.Client(url)`, postgres.js or PGlite. It must lead to the server itself,
+   * not to a pooler. Default: none; then changes show within 2 s.
+   */
+  readonly listen?: PostgresListen | undefined
   /** Where the store takes its time from; for tests. Default: the server's clock. */
   readonly clock?: WallClock | undefined
 }
@@ -93,11 +101,17 @@ const optionsSchema = z.strictObject({
   ...schemaFields,
   client: clientSchema,
   admin: clientSchema.optional(),
+  listen: z
+    .custom<PostgresListen>(
+      isListen,
+      'expected a function that makes a pg Client, postgres.js or PGlite',
+    )
+    .optional(),
   clock: objectWith<WallClock>(['nowMs'], 'expected a clock with nowMs()').optional(),
 })
 
 /**
- * Nothing is asked of the database before the first command.
+ * Nothing is asked of the database before the first command, or the first listener.
  *
  * @throws TenantKeysError TK_CONFIG_INVALID naming the option. Commands throw it too when the role
  *   they run as is a superuser, has BYPASSRLS or may become the owner.
@@ -108,14 +122,26 @@ export function postgres(options: PostgresOptions): Storage {
   const executor = executorOf(read.client)!
   const admin = read.admin === undefined ? executor : executorOf(read.admin)!
   const connection = new Connection({ executor, names, clock: read.clock ?? null })
+  const listener = read.listen && new Listener(read.listen, names.channel)
   return {
     contractVersion: 1,
-    capabilities: { name: 'postgres', durable: true, multiProcess: true, multiHost: true },
+    capabilities: {
+      name: 'postgres',
+      durable: true,
+      multiProcess: true,
+      multiHost: true,
+      migratesOnStart: false,
+      pushes: listener !== undefined,
+    },
     migrate: async () => {
       connection.checkOpen()
       await migrate(admin, names, migrateOptions(read))
     },
-    close: async () => connection.close(),
+    close: async () => {
+      connection.close()
+      await listener?.close()
+    },
+    ...(listener && { onEpoch: (told: () => void) => listener.onEpoch(told) }),
     epoch: async () =>
       readingOf(connection, rowIn(await connection.call('tk_epoch_v1', null, 'read'))),
     pin: pinCommand(connection),
