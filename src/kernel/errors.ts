@@ -81,6 +81,7 @@ export const ERROR_CODES = {
   TK_WEBHOOK_INVALID: info(401, 'The webhook is not signed by us, or not of now.'),
   TK_OUTBOX_FULL: info(503, 'Too many usage events wait to be exported.', true),
 
+  TK_CONTEXT_MISSING: info(500, 'Nobody says on whose behalf this call is made.'),
   TK_CLIENT_NOT_BINDABLE: info(500, 'This client cannot be bound safely.'),
   TK_RECEIPT_UNKNOWN: info(404, 'No receipt belongs to this value.'),
 

@@ -12,7 +12,7 @@ export type RuntimeEvent =
       readonly kind: 'call.denied'
       readonly code: ErrorCode
       readonly tenantId: string
-      readonly keyId: string
+      readonly keyId: string | null
       readonly callId: string
     }
   | {
@@ -46,6 +46,24 @@ export type RuntimeEvent =
       readonly tenantId: string
       readonly holdId: string
       readonly overageNanoUsd: bigint
+    }
+  | {
+      /** What the provider says that it charged is another figure than ours, by more than rounding. */
+      readonly kind: 'price.differs'
+      readonly tenantId: string
+      readonly holdId: string
+      readonly provider: string
+      readonly model: string
+      readonly priceId: string
+      readonly costNanoUsd: bigint
+      readonly providerCostNanoUsd: bigint
+    }
+  | {
+      /** The bundled price table is older than 90 days. Once per installation, when it is used. */
+      readonly kind: 'prices.stale'
+      /** The day it came out, such as `2026-09-23`. */
+      readonly date: string
+      readonly ageDays: number
     }
   | {
       /** A sink did not take these events; they wait in the outbox and are tried again. */
@@ -107,6 +125,8 @@ const LOUD = new Set([
   'export.failed',
   'outbox.full',
   'client.base_url_ignored',
+  'price.differs',
+  'prices.stale',
 ])
 
 export function createReporter(options: {

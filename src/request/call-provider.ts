@@ -8,10 +8,11 @@
  *
  * @module
  */
+import { fillPath } from '../providers/path-pattern.ts'
 import type { ResponseUsage } from '../providers/provider.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
-import { type Observed, settleMeasured, settleUnread } from './observed.ts'
+import { type Observed, settleReported, settleUnread } from './observed.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
@@ -60,7 +61,7 @@ export async function callProvider(
   }
   if (!response.ok) {
     const usage = await reportedUsage(observer)
-    await (usage ? settleMeasured(observer, 'completed', usage) : settler.void(response.status))
+    await (usage ? settleReported(observer, 'completed', usage) : settler.void(response.status))
     return response
   }
   if (isEmpty(response)) {
@@ -85,8 +86,8 @@ async function send(
   headers: Headers,
   settler: Settler,
 ): Promise<Response> {
-  const { request, credential, target, reading } = plan
-  const url = `${credential.baseUrl}${target.operation.path}${request.url.search}`
+  const { request, reading } = plan
+  const url = urlOf(plan)
   try {
     return await parts.fetch(url, {
       ...request.passthrough,
@@ -105,7 +106,10 @@ async function send(
         quality: 'estimated',
         httpStatus: null,
         tokens,
+        counts: {},
+        providerCostNanoUsd: null,
         servedModel: null,
+        serviceTier: null,
       })
       throw request.signal.reason
     }
@@ -116,6 +120,22 @@ async function send(
     }
     throw transportError('fetch failed', error, request.signal)
   }
+}
+
+/** Query parameters by which a client says who it is (Gemini takes its key so). */
+const IDENTITY_PARAMETERS = ['key', 'api_key', 'apikey', 'access_token', 'token']
+
+/** Where the request goes: the path written anew, the query less every identity. */
+function urlOf({ credential, target, request }: CallPlan): string {
+  const { operation, setting } = target
+  const path = fillPath(operation.path, target.path)
+  const { route } = setting.provider
+  if (!route && request.url.search === '') return credential.baseUrl + path
+  const query = new URLSearchParams(request.url.searchParams)
+  for (const name of IDENTITY_PARAMETERS) query.delete(name)
+  const routed = route?.({ path, query }, credential.publicFields) ?? { path, query }
+  const search = routed.query.toString()
+  return `${credential.baseUrl}${routed.path}${search === '' ? '' : `?${search}`}`
 }
 
 /** Clients do not read what announces no content, so nothing would ever settle it. */

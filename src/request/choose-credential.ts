@@ -25,20 +25,41 @@ export async function chooseCredential(
       })
     }
     const reason = 'the tenant is set to use the platform credential'
-    return { source: 'platform', reason, secret: null, baseUrl: setting.baseUrl }
+    const { platformPublic: publicFields } = setting
+    return { source: 'platform', reason, secret: null, baseUrl: setting.baseUrl, publicFields }
   }
   const name = context.credential ?? 'default'
   const secret = await parts.secrets.get({ tenantId: tenant.id, provider, name })
   if (!secret) throw new TenantKeysError('TK_SECRET_NOT_FOUND', where)
   const reason = "the tenant's own credential is configured, so it is used exclusively"
-  if (secret.origin === null) return { source: 'tenant', reason, secret, baseUrl: setting.baseUrl }
+  const { publicFields } = secret
+  if (secret.origin === null) {
+    return { source: 'tenant', reason, secret, baseUrl: setting.baseUrl, publicFields }
+  }
   // Stored while the origin was allowed; the operator may have withdrawn it since.
-  const endpoint = secret.publicFields.endpoint ?? ''
+  const endpoint = publicFields.endpoint ?? ''
   const origin = URL.canParse(endpoint) ? new URL(endpoint).origin : null
   if (origin !== secret.origin || !parts.allowedOrigins.has(secret.origin)) {
     throw new TenantKeysError('TK_ORIGIN_DENIED', { ...where, origin: secret.origin })
   }
   // Looks back so that a long run of slashes, which the tenant chose, is tried once (T-I8).
   const baseUrl = endpoint.replace(/(?<!\/)\/+$/, '')
-  return { source: 'tenant', reason, secret, baseUrl }
+  return { source: 'tenant', reason, secret, baseUrl, publicFields }
+}
+
+/**
+ * For calls that we send: somebody has to have said where.
+ *
+ * @throws TenantKeysError TK_ORIGIN_DENIED for a base URL that only stands for a server to be named.
+ */
+export function requireServer(
+  { baseUrl }: CredentialChoice,
+  where: { readonly provider: string; readonly tenantId: string },
+): void {
+  if (!new URL(baseUrl).hostname.endsWith('.invalid')) return
+  throw new TenantKeysError('TK_ORIGIN_DENIED', {
+    ...where,
+    reason: 'neither the credential nor the operator names a server for this provider',
+    hint: `store an endpoint with the credential, or set options.providers.${where.provider}.baseUrl`,
+  })
 }

@@ -10,7 +10,7 @@
  */
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { StreamReader } from '../providers/provider.ts'
-import { type Observed, settleEstimated, settleMeasured } from './observed.ts'
+import { type Observed, settleEstimated, settleReported } from './observed.ts'
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
@@ -23,7 +23,7 @@ export function observeStream(observed: Observed): Response {
     signal?.removeEventListener('abort', onAbort)
     const usage = reader.usage()
     return usage
-      ? settleMeasured(observed, outcome, usage)
+      ? settleReported(observed, outcome, usage)
       : settleEstimated(observed, outcome, reader.deliveredEstimate())
   }
   const onAbort = (): void => void finish('aborted')
@@ -88,7 +88,8 @@ function streamWatcher(
     },
     end: async () => {
       // Some servers close without an end marker: what counts is whether the usage arrived.
-      await finish(ended || reader.usage() ? 'completed' : 'broken')
+      const isComplete = ended || reader.usage()?.quality === 'measured'
+      await finish(isComplete ? 'completed' : 'broken')
       return rewriter?.take(null) ?? null
     },
     broken: async (error) => {

@@ -6,7 +6,7 @@
  */
 import { createParser } from 'eventsource-parser'
 import { describe, expect, test } from 'vitest'
-import { openaiChat } from '../../src/providers/openai-chat.ts'
+import { openaiChat } from '../../src/providers/openai.ts'
 import type { ResponseUsage, StreamReader } from '../../src/providers/provider.ts'
 import { readVectors } from './read-vectors.ts'
 

@@ -1,5 +1,5 @@
 /**
- * ST-11 and ST-18: the outbox.
+ * ST-11 and ST-17: the outbox.
  *
  * @module
  */
@@ -139,7 +139,7 @@ export const outboxCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-18 an event that was set aside is kept with its reason and handed to no lease',
+    title: 'ST-17 an event that was set aside is kept with its reason and handed to no lease',
     run: async ({ storage, clock }) => {
       await tenants(storage, 'acme')
       await emit(storage, 1, event('b'), event('a'), event('c'))
@@ -171,7 +171,7 @@ export const outboxCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-18 an event that was set aside is handed out again once it was put back',
+    title: 'ST-17 an event that was set aside is handed out again once it was put back',
     run: async ({ storage }) => {
       await tenants(storage, 'acme')
       await emit(storage, 1, event('one'), event('two'))
@@ -191,7 +191,7 @@ export const outboxCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-18 what waits and what was set aside is counted, up to the limit asked for',
+    title: 'ST-17 what waits and what was set aside is counted, up to the limit asked for',
     run: async ({ storage, clock }) => {
       const nothing = { waiting: 0, quarantined: 0, oldestAtMs: null }
       assert.deepEqual(await storage.outbox.backlog({ limit: 10 }), nothing)
