@@ -34,6 +34,7 @@ import { secrecyCases } from './secrecy.ts'
 import { secretCases } from './secrets.ts'
 import { tenantCases } from './tenants.ts'
 import { usageCases } from './usage.ts'
+import { usageQueryCases } from './usage-queries.ts'
 
 /** What the suite needs of a test framework: `{ describe, test }` of vitest, node:test or jest. */
 export interface ConformanceRunner {
@@ -87,6 +88,7 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   'ledger: alerts': alertCases,
   'ledger: entries': entryCases,
   usage: usageCases,
+  'usage: queries': usageQueryCases,
   outbox: outboxCases,
   audit: auditCases,
 }
