@@ -65,6 +65,7 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
   const charge = chargeFor({
     row: plan.price,
     tokens: end.tokens,
+    quality: end.quality,
     counts: end.counts,
     serviceTier: end.serviceTier,
     providerCostNanoUsd: end.providerCostNanoUsd,
@@ -72,8 +73,7 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
     billable,
     endMs: parts.clock.nowMs(),
   })
-  // What has no price is no more than estimated, however well it was counted.
-  const quality = charge.isPriced || end.quality !== 'measured' ? end.quality : 'estimated'
+  const { quality } = charge
   const item: SettleItem = {
     holdId: plan.attemptId,
     tenantId: plan.tenant.id,

@@ -4,16 +4,19 @@
  *
  * @module
  */
-import type { TokenUsage } from '../storage/ledger-records.ts'
+import type { TokenUsage, UsageQuality } from '../storage/ledger-records.ts'
 import { costNanoUsd, serviceOf, unpricedParts } from './cost.ts'
 import type { AppliedMarkup } from './markup.ts'
 import { type Counted, type PriceRow, rowAt } from './price.ts'
 import type { Ratio } from './rate.ts'
+import { UNPRICED } from './unpriced.ts'
 
 export interface ChargeInput extends Counted {
   /** As found when the call was authorized. */
   readonly row: PriceRow
   readonly tokens: TokenUsage
+  /** Of the counts. */
+  readonly quality: UsageQuality
   /** What the provider says that it charged; `null`: it does not. */
   readonly providerCostNanoUsd?: bigint | null
   readonly markup: AppliedMarkup
@@ -31,11 +34,12 @@ export interface Charge {
   readonly providerCostNanoUsd: bigint | null
   /**
    * The id of the price row, then marks, each after a blank: `tier:flex`; `web_search_requests?` or
-   * `tier:priority?` for what had no price; `use:provider`; `markup:standard@2026-11`.
+   * `tier:priority?` for what had no price; `counted` where that is all that makes the figure an
+   * estimate; `use:provider`; `markup:standard@2026-11`.
    */
   readonly priceId: string
-  /** False when something of it had no price, so that the cost is no more than an estimate. */
-  readonly isPriced: boolean
+  /** That of the counts; what has no price is no more than estimated, however well it was counted. */
+  readonly quality: UsageQuality
   /** The provider's figure is another, by more than rounding explains. */
   readonly differs: boolean
 }
@@ -51,18 +55,19 @@ export function chargeFor(input: ChargeInput): Charge {
 }
 
 function chargeBy(input: ChargeInput, row: PriceRow): Charge {
-  const { tokens, markup, billable, providerCostNanoUsd = null } = input
+  const { tokens, quality, markup, billable, providerCostNanoUsd = null } = input
   if (row.use === 'provider' && providerCostNanoUsd !== null) {
     return {
       costNanoUsd: providerCostNanoUsd,
       chargedNanoUsd: billable ? times(providerCostNanoUsd, markup.ratio) : 0n,
       providerCostNanoUsd,
       priceId: named(row, ['use:provider'], markup),
-      isPriced: true,
+      quality,
       differs: false,
     }
   }
   const missing = unpricedParts(row, tokens, input)
+  const isMarkedDown = quality === 'measured' && (!row.known || missing.length > 0)
   const cost = costNanoUsd(tokens, row, input)
   return {
     costNanoUsd: cost,
@@ -72,8 +77,12 @@ function chargeBy(input: ChargeInput, row: PriceRow): Charge {
         : costNanoUsd(tokens, row, input, markup.ratio)
       : 0n,
     providerCostNanoUsd,
-    priceId: named(row, marksOf(row, input, missing), markup),
-    isPriced: row.known && missing.length === 0,
+    priceId: named(
+      row,
+      [...marksOf(row, input, missing), ...(isMarkedDown ? [COUNTED] : [])],
+      markup,
+    ),
+    quality: isMarkedDown ? 'estimated' : quality,
     differs: providerCostNanoUsd !== null && !agrees(providerCostNanoUsd, cost, input, row),
   }
 }
@@ -88,8 +97,32 @@ function marksOf(
   return [...tier, ...missing.map((name) => `${printable(name)}?`)]
 }
 
+/** Every count came from the provider; only a price was missing. */
+const COUNTED = 'counted'
+
+/** What an id of {@link Charge} says about a charge that was not, or not wholly, priced. */
+export interface OpenPrice {
+  readonly serviceTier: string | null
+  /** All that made the figure an estimate was the missing price. */
+  readonly wasCounted: boolean
+}
+
+/** `null`: the charge that this id stands for was priced. */
+export function openPrice(priceId: string): OpenPrice | null {
+  const [row = '', ...marks] = priceId.split(' ')
+  const isOpen = row.startsWith(UNPRICED)
+    ? !marks.includes('use:provider')
+    : marks.some((mark) => mark.endsWith('?'))
+  if (!isOpen) return null
+  const tier = marks.find((mark) => mark.startsWith('tier:'))
+  return {
+    serviceTier: tier?.slice('tier:'.length).replace(/\?$/, '') ?? null,
+    wasCounted: marks.includes(COUNTED),
+  }
+}
+
 /** The name of a class of service comes from an answer. */
-const printable = (name: string): string => (/^[a-z0-9_:-]{1,70}$/.test(name) ? name : 'other')
+const printable = (name: string): string => (/^[a-z0-9_:-]{1,70}$/.test(name) ? name : 'tier:other')
 
 function named(row: PriceRow, marks: readonly string[], markup: AppliedMarkup): string {
   if (marks.length === 0 && markup.id === null) return row.id
