@@ -61,6 +61,7 @@ export async function authorize(
     scope,
     credential,
     price,
+    markup: parts.markups.of({ id: caller.tenant.id, plan: caller.tenant.plan?.name ?? null }),
     attemptId: uuidv7(),
     amounts: holdAmounts(reading, output, { price, credits: parts.credits }),
     firstOutput: output,

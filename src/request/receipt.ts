@@ -16,6 +16,7 @@ import type {
   UsageQuality,
 } from '../storage/ledger-records.ts'
 import type { CredentialSource } from '../storage/records.ts'
+import type { Charge } from '../usage/charge.ts'
 import type { CallPlan } from './parts.ts'
 
 /** As JSON its amounts are decimal strings. */
@@ -49,12 +50,16 @@ export interface Receipt {
   readonly tokens: TokenUsage
   /** What else was counted, such as `web_search_requests`; empty: nothing. */
   readonly counts: Readonly<Record<string, number>>
+  /** Id of the price row, then what else decided: ` tier:flex`, ` web_search_requests?` for what had no
+   * price, ` markup:standard@1`. */
   readonly priceId: string
   readonly costNanoUsd: bigint
   /** The same as an exact decimal string. */
   readonly costUsd: string
   /** A gateway's own figure for the call; `null`: it gave none. */
   readonly providerCostNanoUsd: bigint | null
+  /** It is another than ours, by more than rounding explains. */
+  readonly providerCostDiffers: boolean
   /** What the tenant is billed, cost with its markup; 0 when it is not billable. */
   readonly chargedNanoUsd: bigint
   /** The same as an exact decimal string. */
@@ -105,22 +110,24 @@ export interface CallEnd {
   readonly counts: Readonly<Record<string, number>>
   readonly providerCostNanoUsd: bigint | null
   readonly servedModel: string | null
+  /** The class of service that it was served in; `null`: the standard one. */
+  readonly serviceTier: string | null
 }
 
 export function makeReceipt(
   plan: CallPlan,
   end: Omit<CallEnd, 'outcome'> & { readonly outcome: Receipt['outcome'] },
-  charge: {
-    readonly costNanoUsd: bigint
-    readonly chargedNanoUsd: bigint
+  settlement: {
+    readonly charge: Pick<Charge, 'costNanoUsd' | 'chargedNanoUsd' | 'priceId' | 'differs'>
     /** What the ledger answered; `null`: nothing, or the hold was voided. */
     readonly result: (SettleResult & { ok: true }) | null
     /** False when the store has not confirmed it. */
     readonly settled: boolean
   },
 ): Receipt {
-  const { credential, key, tenant, request, target, price } = plan
-  const { result, settled, costNanoUsd, chargedNanoUsd } = charge
+  const { credential, key, tenant, request, target } = plan
+  const { result, settled, charge } = settlement
+  const { costNanoUsd, chargedNanoUsd } = charge
   const receipt = {
     callId: request.callId,
     attemptId: plan.attemptId,
@@ -143,10 +150,11 @@ export function makeReceipt(
     httpStatus: end.httpStatus,
     tokens: end.tokens,
     counts: end.counts,
-    priceId: price.id,
+    priceId: charge.priceId,
     costNanoUsd,
     costUsd: formatUsd(costNanoUsd),
     providerCostNanoUsd: end.providerCostNanoUsd,
+    providerCostDiffers: charge.differs,
     chargedNanoUsd,
     chargedUsd: formatUsd(chargedNanoUsd),
     billable: credential.source === 'platform',

@@ -46,13 +46,13 @@ export function refusal(
 }
 
 /** The ids that hold, usage row and events carry. */
-export function callIds(plan: CallPlan): CallIds {
+export function callIds(plan: CallPlan, priceId = plan.price.id): CallIds {
   return {
     callId: plan.request.callId,
     keyId: plan.key.keyId,
     scope: plan.scope,
     provider: plan.target.setting.provider.id,
     model: plan.reading.model,
-    priceId: plan.price.id,
+    priceId,
   }
 }

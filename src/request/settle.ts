@@ -12,7 +12,7 @@ import pRetry, { AbortError } from 'p-retry'
 import { creditsOf } from '../budgets/credits.ts'
 import { type ErrorCode, TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
-import { costNanoUsd } from '../usage/cost.ts'
+import { type Charge, chargeFor } from '../usage/charge.ts'
 import type { LiveHold } from './live-hold.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { type CallEnd, makeReceipt, NO_TOKENS, type Receipt } from './receipt.ts'
@@ -61,14 +61,24 @@ export function createSettler(parts: CorridorParts, plan: CallPlan, hold: LiveHo
 type Attempt = { readonly done: Promise<Receipt>; readonly unconfirmed: () => Receipt }
 
 function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
-  const cost = costNanoUsd(end.tokens, plan.price)
   const billable = plan.credential.source === 'platform'
-  const charged = billable ? cost : 0n
+  const charge = chargeFor({
+    row: plan.price,
+    tokens: end.tokens,
+    quality: end.quality,
+    counts: end.counts,
+    serviceTier: end.serviceTier,
+    providerCostNanoUsd: end.providerCostNanoUsd,
+    markup: plan.markup,
+    billable,
+    endMs: parts.clock.nowMs(),
+  })
+  const { quality } = charge
   const item: SettleItem = {
     holdId: plan.attemptId,
     tenantId: plan.tenant.id,
     actual: {
-      usd: cost,
+      usd: charge.costNanoUsd,
       tokens: BigInt(end.tokens.input + end.tokens.output),
       requests: 1n,
       ...creditsOf(parts.credits, end.tokens),
@@ -77,13 +87,13 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
       operation: plan.target.operation.name,
       servedModel: end.servedModel,
       outcome: end.outcome,
-      quality: end.quality,
+      quality,
       httpStatus: end.httpStatus,
       tokens: end.tokens,
       counts: end.counts,
-      costNanoUsd: cost,
+      costNanoUsd: charge.costNanoUsd,
       providerCostNanoUsd: end.providerCostNanoUsd,
-      chargedNanoUsd: charged,
+      chargedNanoUsd: charge.chargedNanoUsd,
       paidBy: plan.credential.source,
       billable,
       secretId: plan.credential.secret?.id ?? null,
@@ -92,16 +102,12 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
       durationMs: null,
       responseBytes: null,
       // Last: each field written behind a spread costs 0.4 us on Node 20.
-      ...callIds(plan),
+      ...callIds(plan, charge.priceId),
     },
   }
   const receiptFor = (result: (SettleResult & { ok: true }) | null): Receipt =>
-    makeReceipt(plan, end, {
-      costNanoUsd: cost,
-      chargedNanoUsd: charged,
-      result,
-      settled: result !== null,
-    })
+    makeReceipt(plan, { ...end, quality }, { charge, result, settled: result !== null })
+  reportDifference(parts, plan, charge)
   const done = retried(parts, () => parts.guard.settle(item)).then((result) => {
     reportOverage(parts, plan, result)
     return receiptFor(result)
@@ -119,9 +125,16 @@ function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null
     counts: {},
     providerCostNanoUsd: null,
     servedModel: null,
+    serviceTier: null,
   } as const
+  const charge = {
+    costNanoUsd: 0n,
+    chargedNanoUsd: 0n,
+    priceId: plan.price.id,
+    differs: false,
+  }
   const voided = (settled: boolean): Receipt =>
-    makeReceipt(plan, end, { costNanoUsd: 0n, chargedNanoUsd: 0n, result: null, settled })
+    makeReceipt(plan, end, { charge, result: null, settled })
   const done = retried(parts, () => parts.guard.void(item)).then(() => voided(true))
   return { done, unconfirmed: () => voided(false) }
 }
@@ -190,6 +203,24 @@ async function conclude(
     })
   })
   publish(receipt)
+}
+
+/** The provider's own figure is kept beside ours and never replaces it unasked; a host that is told can
+ * correct its prices. */
+function reportDifference(parts: CorridorParts, plan: CallPlan, charge: Charge): void {
+  if (!charge.differs || charge.providerCostNanoUsd === null) return
+  const { tenant, attemptId: holdId, target, reading } = plan
+  const { priceId, costNanoUsd, providerCostNanoUsd } = charge
+  parts.reporter.emit({
+    kind: 'price.differs',
+    tenantId: tenant.id,
+    holdId,
+    provider: target.setting.provider.id,
+    model: reading.model,
+    priceId,
+    costNanoUsd,
+    providerCostNanoUsd,
+  })
 }
 
 function reportOverage(
