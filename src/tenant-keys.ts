@@ -35,6 +35,8 @@ import { OutboxExporter } from './usage/exporter.ts'
 import { GENAI_PRICES_DATE } from './usage/genai-prices.ts'
 import { type OutboxApi, outboxApi } from './usage/outbox-api.ts'
 import { priceTable } from './usage/price-table.ts'
+import { type PricesApi, pricesApi } from './usage/prices-api.ts'
+import { type RepriceApi, repriceApi } from './usage/reprice.ts'
 import { type UsageApi, usageApi } from './usage/usage-api.ts'
 
 /** Everything one installation of tenantkeys can do. Made by {@link createTenantKeys}. */
@@ -44,7 +46,8 @@ export interface TenantKeys extends AsyncDisposable {
   readonly secrets: SecretsApi
   readonly budgets: BudgetsApi & SharesApi & RecommendApi
   readonly plans: PlansApi
-  readonly usage: UsageApi
+  readonly usage: UsageApi & RepriceApi
+  readonly prices: PricesApi
   readonly outbox: OutboxApi
   /**
    * Binds an SDK client to one caller: returns a client of the same type whose calls go out with the
@@ -176,7 +179,11 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
       ...recommendApi(storage),
     },
     plans: plansApi(storage, plans),
-    usage: usageApi(storage),
+    usage: {
+      ...usageApi(storage),
+      ...repriceApi({ storage, prices: parts.prices, markups: parts.markups }),
+    },
+    prices: pricesApi(parts.prices, () => clock.nowMs()),
     outbox: outboxApi(storage),
     withTenantKey,
     fetch: (context) => corridorFetch(parts, readContext(context).contextOf),

@@ -26,7 +26,8 @@ export async function chooseCredential(
     }
     const reason = 'the tenant is set to use the platform credential'
     const { platformPublic: publicFields } = setting
-    return { source: 'platform', reason, secret: null, baseUrl: setting.baseUrl, publicFields }
+    const baseUrl = serverOf(setting, publicFields)
+    return { source: 'platform', reason, secret: null, baseUrl, publicFields }
   }
   const name = context.credential ?? 'default'
   const secret = await parts.secrets.get({ tenantId: tenant.id, provider, name })
@@ -34,7 +35,8 @@ export async function chooseCredential(
   const reason = "the tenant's own credential is configured, so it is used exclusively"
   const { publicFields } = secret
   if (secret.origin === null) {
-    return { source: 'tenant', reason, secret, baseUrl: setting.baseUrl, publicFields }
+    const baseUrl = serverOf(setting, publicFields)
+    return { source: 'tenant', reason, secret, baseUrl, publicFields }
   }
   // Stored while the origin was allowed; the operator may have withdrawn it since.
   const endpoint = publicFields.endpoint ?? ''
@@ -62,4 +64,12 @@ export function requireServer(
     reason: 'neither the credential nor the operator names a server for this provider',
     hint: `store an endpoint with the credential, or set options.providers.${where.provider}.baseUrl`,
   })
+}
+
+/** The operator's server, else the one that public fields of the credential name, else the provider's. */
+function serverOf(
+  { provider, baseUrl }: ProviderSetting,
+  fields: Readonly<Record<string, string>>,
+): string {
+  return baseUrl === provider.baseUrl ? (provider.server?.(fields) ?? baseUrl) : baseUrl
 }

@@ -63,8 +63,7 @@ type Attempt = { readonly done: Promise<Receipt>; readonly unconfirmed: () => Re
 function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
   const billable = call.credential.source === 'platform'
   const charge = chargeOf(parts, call, end)
-  // What has no price is no more than estimated, however well it was counted.
-  const quality = charge.isPriced || end.quality !== 'measured' ? end.quality : 'estimated'
+  const { quality } = charge
   const item: SettleItem = {
     holdId: call.attemptId,
     tenantId: call.tenant.id,
@@ -111,12 +110,13 @@ function chargeOf(parts: CorridorParts, call: HeldCall, end: CallEnd): Charge {
   const { price, markup, credential } = call
   const billable = credential.source === 'platform'
   if (end.costNanoUsd !== undefined) {
-    return chargeSaid({ costNanoUsd: end.costNanoUsd, markup, billable })
+    return chargeSaid({ costNanoUsd: end.costNanoUsd, quality: end.quality, markup, billable })
   }
   if (price === null) throw new TenantKeysError('TK_INTERNAL')
   return chargeFor({
     row: price,
     tokens: end.tokens,
+    quality: end.quality,
     counts: end.counts,
     serviceTier: end.serviceTier,
     providerCostNanoUsd: end.providerCostNanoUsd,

@@ -27,6 +27,8 @@
  *   that was set aside is kept, listed, and handed out again after it was put back.
  * - ST-18 A store that pushes tells every listener of `onEpoch` soon after a change of a key or a
  *   tenant, whichever handle made it. A call tells nothing else and may come without a change.
+ * - ST-19 A usage row is repriced once from what it said: row, entries, sums, event and `also` in one
+ *   step, or nothing.
  *
  * Inputs are checked and defaults filled before a store sees them; records come back frozen or fresh,
  * never shared with the store's own state.
@@ -34,7 +36,14 @@
  * @module
  */
 import type { Also } from './also.ts'
-import type { LedgerSnapshot, NewEntry, PostedEntry, PruneQuery, Repair } from './ledger-entries.ts'
+import type {
+  LedgerSnapshot,
+  NewEntry,
+  PostedEntry,
+  PruneQuery,
+  Repair,
+  Repricing,
+} from './ledger-entries.ts'
 import type {
   AccountRef,
   Amounts,
@@ -305,6 +314,15 @@ export interface LedgerCommands {
   audit(tenantId: string): Promise<LedgerSnapshot | null>
   /** @returns false when there was nothing to mend any more; then `also` is not written. */
   repair(repair: Repair, also: Also): Promise<boolean>
+  /**
+   * Gives a usage row its price: writes the row, an entry for each budget in US dollars that it was
+   * charged to, their counters or history, an event `usage.repriced` and `also` in one step.
+   * @returns the row as it now is; `null` when the tenant has no such row or it says something else by
+   *   now, and nothing was written.
+   * @throws TK_INPUT_INVALID when what is used would fall below zero or leave 64 bits;
+   *   TK_BUDGET_ENTRY_MISMATCH
+   */
+  reprice(item: Repricing, also: Also): Promise<UsageRecord | null>
   /** Forgets finished holds, none of whose events waits in the outbox, oldest id first; usage rows
    * stay. A pruned hold that was settled refuses its id for good, by its usage row.
    * @returns how many. @throws TK_INPUT_INVALID */

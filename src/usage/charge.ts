@@ -4,16 +4,19 @@
  *
  * @module
  */
-import type { TokenUsage } from '../storage/ledger-records.ts'
+import type { TokenUsage, UsageQuality } from '../storage/ledger-records.ts'
 import { costNanoUsd, serviceOf, unpricedParts } from './cost.ts'
 import type { AppliedMarkup } from './markup.ts'
 import { type Counted, type PriceRow, rowAt } from './price.ts'
 import type { Ratio } from './rate.ts'
+import { UNPRICED } from './unpriced.ts'
 
 export interface ChargeInput extends Counted {
   /** As found when the call was authorized. */
   readonly row: PriceRow
   readonly tokens: TokenUsage
+  /** Of the counts. */
+  readonly quality: UsageQuality
   /** What the provider says that it charged; `null`: it does not. */
   readonly providerCostNanoUsd?: bigint | null
   readonly markup: AppliedMarkup
@@ -31,17 +34,23 @@ export interface Charge {
   readonly providerCostNanoUsd: bigint | null
   /**
    * The id of the price row, then marks, each after a blank: `tier:flex`; `web_search_requests?` or
-   * `tier:priority?` for what had no price; `use:provider`; `markup:standard@2026-11`. `null`: whoever
-   * made the call said what it cost, and there is no markup.
+   * `tier:priority?` for what had no price; `counted` where that is all that makes the figure an
+   * estimate; `use:provider`; `markup:standard@2026-11`. `null`: whoever made the call said what it
+   * cost, and there is no markup.
    */
   readonly priceId: string | null
-  /** False when something of it had no price, so that the cost is no more than an estimate. */
-  readonly isPriced: boolean
+  /** That of the counts; what has no price is no more than estimated, however well it was counted. */
+  readonly quality: UsageQuality
   /** The provider's figure is another, by more than rounding explains. */
   readonly differs: boolean
 }
 
-export function chargeFor(input: ChargeInput): Charge {
+export interface PricedCharge extends Charge {
+  readonly priceId: string
+}
+
+/** By a row of prices. */
+export function chargeFor(input: ChargeInput): PricedCharge {
   const { row, endMs } = input
   const atEnd = row.next.length === 0 ? row : rowAt(row, endMs)
   const charge = chargeBy(input, row)
@@ -54,32 +63,36 @@ export function chargeFor(input: ChargeInput): Charge {
 /** Of a call whose maker says what it cost. */
 export function chargeSaid({
   costNanoUsd,
+  quality,
   markup,
   billable,
-}: Pick<ChargeInput, 'markup' | 'billable'> & { readonly costNanoUsd: bigint }): Charge {
+}: Pick<ChargeInput, 'quality' | 'markup' | 'billable'> & {
+  readonly costNanoUsd: bigint
+}): Charge {
   return {
     costNanoUsd,
     chargedNanoUsd: billable ? times(costNanoUsd, markup.ratio) : 0n,
     providerCostNanoUsd: null,
     priceId: markup.id === null ? null : `markup:${markup.id}`,
-    isPriced: true,
+    quality,
     differs: false,
   }
 }
 
-function chargeBy(input: ChargeInput, row: PriceRow): Charge {
-  const { tokens, markup, billable, providerCostNanoUsd = null } = input
+function chargeBy(input: ChargeInput, row: PriceRow): PricedCharge {
+  const { tokens, quality, markup, billable, providerCostNanoUsd = null } = input
   if (row.use === 'provider' && providerCostNanoUsd !== null) {
     return {
       costNanoUsd: providerCostNanoUsd,
       chargedNanoUsd: billable ? times(providerCostNanoUsd, markup.ratio) : 0n,
       providerCostNanoUsd,
       priceId: named(row, ['use:provider'], markup),
-      isPriced: true,
+      quality,
       differs: false,
     }
   }
   const missing = unpricedParts(row, tokens, input)
+  const isMarkedDown = quality === 'measured' && (!row.known || missing.length > 0)
   const cost = costNanoUsd(tokens, row, input)
   return {
     costNanoUsd: cost,
@@ -89,8 +102,12 @@ function chargeBy(input: ChargeInput, row: PriceRow): Charge {
         : costNanoUsd(tokens, row, input, markup.ratio)
       : 0n,
     providerCostNanoUsd,
-    priceId: named(row, marksOf(row, input, missing), markup),
-    isPriced: row.known && missing.length === 0,
+    priceId: named(
+      row,
+      [...marksOf(row, input, missing), ...(isMarkedDown ? [COUNTED] : [])],
+      markup,
+    ),
+    quality: isMarkedDown ? 'estimated' : quality,
     differs: providerCostNanoUsd !== null && !agrees(providerCostNanoUsd, cost, input, row),
   }
 }
@@ -105,8 +122,32 @@ function marksOf(
   return [...tier, ...missing.map((name) => `${printable(name)}?`)]
 }
 
+/** Every count came from the provider; only a price was missing. */
+const COUNTED = 'counted'
+
+/** What an id of {@link Charge} says about a charge that was not, or not wholly, priced. */
+export interface OpenPrice {
+  readonly serviceTier: string | null
+  /** All that made the figure an estimate was the missing price. */
+  readonly wasCounted: boolean
+}
+
+/** `null`: the charge that this id stands for was priced. */
+export function openPrice(priceId: string): OpenPrice | null {
+  const [row = '', ...marks] = priceId.split(' ')
+  const isOpen = row.startsWith(UNPRICED)
+    ? !marks.includes('use:provider')
+    : marks.some((mark) => mark.endsWith('?'))
+  if (!isOpen) return null
+  const tier = marks.find((mark) => mark.startsWith('tier:'))
+  return {
+    serviceTier: tier?.slice('tier:'.length).replace(/\?$/, '') ?? null,
+    wasCounted: marks.includes(COUNTED),
+  }
+}
+
 /** The name of a class of service comes from an answer. */
-const printable = (name: string): string => (/^[a-z0-9_:-]{1,70}$/.test(name) ? name : 'other')
+const printable = (name: string): string => (/^[a-z0-9_:-]{1,70}$/.test(name) ? name : 'tier:other')
 
 function named(row: PriceRow, marks: readonly string[], markup: AppliedMarkup): string {
   if (marks.length === 0 && markup.id === null) return row.id

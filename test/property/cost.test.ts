@@ -166,6 +166,7 @@ describe('cost', () => {
             tokens: used,
             counts: counted,
             serviceTier,
+            quality: 'measured',
             markup: { id: null, ratio: ONE },
             billable: true,
             endMs,

@@ -19,6 +19,7 @@ const charge = (row: Partial<PriceRow>, own: Partial<ChargeInput> = {}) =>
   chargeFor({
     row: priceRow({ rates: plain, ...row }),
     tokens,
+    quality: 'measured',
     markup: NO_MARKUP,
     billable: true,
     endMs: 0,
@@ -35,7 +36,7 @@ describe('the class of service that the provider reports', () => {
     expect(charge({ serviceTiers }, { serviceTier: 'flex' })).toMatchObject({
       costNanoUsd: 75n,
       priceId: 'host:openai/m@1 tier:flex',
-      isPriced: true,
+      quality: 'measured',
     })
     // Vertex writes capitals.
     expect(charge({ serviceTiers }, { serviceTier: 'ON_DEMAND_PRIORITY' })).toMatchObject({
@@ -57,19 +58,19 @@ describe('the class of service that the provider reports', () => {
   test('one without a price is charged as the standard one, and marked as not priced', () => {
     expect(charge({ serviceTiers }, { serviceTier: 'scale' })).toMatchObject({
       costNanoUsd: 150n,
-      priceId: 'host:openai/m@1 tier:scale?',
-      isPriced: false,
+      priceId: 'host:openai/m@1 tier:scale? counted',
+      quality: 'estimated',
     })
   })
 
   test('T-L4 a name that is none is not repeated', () => {
     const { priceId } = charge({}, { serviceTier: 'a secret\nsk-123' })
-    expect(priceId).toBe('host:openai/m@1 other?')
+    expect(priceId).toBe('host:openai/m@1 tier:other? counted')
   })
 
   test('T-I7 a name of Object is no class of service', () => {
-    expect(charge({ serviceTiers: {} }, { serviceTier: '__proto__' }).isPriced).toBe(false)
-    expect(charge({ serviceTiers: {} }, { serviceTier: 'constructor' }).isPriced).toBe(false)
+    expect(charge({ serviceTiers: {} }, { serviceTier: '__proto__' }).quality).toBe('estimated')
+    expect(charge({ serviceTiers: {} }, { serviceTier: 'constructor' }).quality).toBe('estimated')
   })
 })
 
@@ -96,8 +97,8 @@ describe('units', () => {
   test('one without a price leaves the figure an estimate that names it', () => {
     expect(charge({}, { counts: { web_search_requests: 2 } })).toMatchObject({
       costNanoUsd: 150n,
-      priceId: 'host:openai/m@1 web_search_requests?',
-      isPriced: false,
+      priceId: 'host:openai/m@1 web_search_requests? counted',
+      quality: 'estimated',
     })
   })
 
@@ -113,7 +114,7 @@ describe('units', () => {
     const written = used({ input: 100, cacheWrite: 100, cacheWrite1h: 40, output: 10 })
     expect(charge({}, { tokens: written })).toMatchObject({
       costNanoUsd: 150n,
-      priceId: 'host:openai/m@1 cache_write_1h?',
+      priceId: 'host:openai/m@1 cache_write_1h? counted',
     })
     const row = { rates: { ...plain, cacheWrite: 2000n, cacheWrite1h: 3000n } }
     expect(charge(row, { tokens: written }).costNanoUsd).toBe(120n + 120n + 50n)
@@ -262,7 +263,7 @@ describe('the figure of the provider', () => {
       chargedNanoUsd: 113n,
       providerCostNanoUsd: 75n,
       priceId: 'host:openai/m@1 use:provider markup:m@1',
-      isPriced: true,
+      quality: 'measured',
       differs: false,
     })
     expect(charge({ use: 'provider' }, said(null)).costNanoUsd).toBe(150n)
@@ -278,8 +279,8 @@ describe('models that nobody priced', () => {
   test('are charged the maximum, marked as not priced', () => {
     expect(charge(row)).toMatchObject({
       costNanoUsd: 500_000_000n,
-      priceId: 'unpriced:openai/gpt-9@0.50',
-      isPriced: false,
+      priceId: 'unpriced:openai/gpt-9@0.50 counted',
+      quality: 'estimated',
       differs: false,
     })
   })
@@ -288,7 +289,7 @@ describe('models that nobody priced', () => {
     expect(charge(row, { providerCostNanoUsd: 7n })).toMatchObject({
       costNanoUsd: 7n,
       priceId: 'unpriced:openai/gpt-9@0.50 use:provider',
-      isPriced: true,
+      quality: 'measured',
     })
   })
 

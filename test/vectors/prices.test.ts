@@ -152,6 +152,7 @@ function chargedFor({ usage }: Case, row: PriceRow): bigint {
     row,
     tokens: used(Object.fromEntries(tokens)),
     counts: Object.fromEntries(counts),
+    quality: 'measured',
     markup: { id: null, ratio: ONE },
     billable: true,
     endMs: 0,

@@ -10,6 +10,7 @@ import { boundOutput, ceilingOf, checkedTotal, estimateInput, windowOf } from '.
 import { followStream, type StreamFormat } from '../reading/follow-stream.ts'
 import { asList, asObject, isGiven, type JsonObject } from '../reading/json-object.ts'
 import { RequestBody } from '../reading/request-body.ts'
+import { serviceTiers } from '../reading/service-tier.ts'
 import { readAnswer, type UsageFormat } from '../reading/usage-format.ts'
 import { type ChatContent, readContent } from './openai-chat-content.ts'
 import { openAiUsage } from './openai-usage.ts'
@@ -21,7 +22,7 @@ export interface ChatDialect {
   /** Default `/chat/completions`. */
   readonly path?: string
   /** The field that our own maximum of output is written into; default `max_tokens`. */
-  readonly maxField?: 'max_completion_tokens' | 'max_tokens'
+  readonly maxField?: MaxField | ((model: string) => MaxField)
   /** `asked` (default): a stream reports usage when `stream_options.include_usage` asks for it.
    * `always`: it does so unasked, and the field may not be sent. */
   readonly streamUsage?: 'asked' | 'always'
@@ -36,6 +37,8 @@ export interface ChatDialect {
   /** Fields, and models, that are charged by more than tokens: such calls are refused. */
   readonly unpriced?: readonly UnpricedPart[]
 }
+
+type MaxField = 'max_completion_tokens' | 'max_tokens'
 
 export interface UnpricedPart {
   readonly field: string
@@ -55,11 +58,6 @@ const MAX_CHOICES = 128
 
 /** Tokens of one image before the factor, at most. */
 const MAX_IMAGE_TOKENS = 1536
-
-/** Left to the provider, which may choose one with a price of its own. */
-const ANY_TIER: readonly unknown[] = [undefined, null, 'auto']
-/** Names of the class of service that costs what the price table says. */
-const STANDARD_TIERS: readonly unknown[] = ['default', 'standard', 'on_demand']
 
 export function openAiChat(dialect: ChatDialect): Operation {
   const usage = dialect.usage ?? openAiUsage
@@ -113,19 +111,19 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
   return {
     model,
     bound: (limits): RequestReading => {
-      const serviceTiers = tiersOf(body, model, limits)
+      const service = serviceTiers(body, model, limits)
       refuseUnpriced(dialect, body, model)
+      const field = fieldOf(dialect, model)
       const output = outputOf(body, named, limits)
       const hidesUsageChunk = asksForUsage && options.include_usage !== true
       const sent = body.toJson({
         ...request,
-        ...(output.write === null ? {} : { [dialect.maxField ?? 'max_tokens']: output.write }),
+        ...(output.write === null ? {} : { [field]: output.write }),
         ...(hidesUsageChunk ? { stream_options: { ...options, include_usage: true } } : {}),
       })
       const bytes = utf8Length(sent)
       const factor = imageFactor(dialect, model)
       const input = boundInput({ body, model, content, bytes, factor, limits })
-      const field = dialect.maxField ?? 'max_tokens'
       return {
         model,
         stream,
@@ -137,7 +135,7 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
           inputAudio: content.inputAudio,
           outputAudio: content.outputAudio,
           inputImage: content.opaqueField !== null,
-          ...(serviceTiers === null ? {} : { serviceTiers }),
+          ...service,
         },
         inputEstimate: estimateInput(bytes, input, {
           bytes: content.opaqueLength,
@@ -147,6 +145,9 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
     },
   }
 }
+
+const fieldOf = ({ maxField = 'max_tokens' }: ChatDialect, model: string): MaxField =>
+  typeof maxField === 'function' ? maxField(model) : maxField
 
 /** What one choice can produce, and the maximum to write into the request; `null`: leave it. */
 function outputOf(
@@ -183,24 +184,6 @@ function boundInput(call: {
 
 const imageFactor = ({ imageFactors = [] }: ChatDialect, model: string): number =>
   imageFactors.find(([models]) => models.test(model))?.[1] ?? 1
-
-/**
- * The classes of service, besides the standard one, that it may be served in; `null`: any of them.
- *
- * @throws TenantKeysError TK_PRICE_MISSING for one that has no price.
- */
-function tiersOf(
-  body: RequestBody,
-  model: string,
-  { serviceTiers = {} }: ModelLimits,
-): readonly string[] | null {
-  const { service_tier: tier } = body.json
-  if (ANY_TIER.includes(tier)) return null
-  if (STANDARD_TIERS.includes(tier)) return []
-  if (typeof tier !== 'string') throw body.invalid('service_tier', 'expected text')
-  if (Object.hasOwn(serviceTiers, tier)) return [tier]
-  throw body.unpriced(model, 'service_tier', "leave service_tier out or use 'default'")
-}
 
 /** @throws TenantKeysError TK_PRICE_MISSING for what token prices leave out. */
 function refuseUnpriced(dialect: ChatDialect, body: RequestBody, model: string): void {

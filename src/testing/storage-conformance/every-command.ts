@@ -94,6 +94,21 @@ export function everyCommand(storage: Storage): readonly NamedCall[] {
       post: () => storage.ledger.post(newCredit(tenantId, 'credit-1', 10n), also),
       audit: () => storage.ledger.audit(tenantId),
       repair: () => storage.ledger.repair({ kind: 'usage', tenantId, holdId }, also),
+      reprice: () =>
+        storage.ledger.reprice(
+          {
+            tenantId,
+            id: holdId,
+            was: { priceId: 'price-1', costNanoUsd: 1n },
+            becomes: {
+              priceId: 'price-2',
+              costNanoUsd: 2n,
+              chargedNanoUsd: 0n,
+              quality: 'measured',
+            },
+          },
+          also,
+        ),
       prune: () => storage.ledger.prune({ olderThanMs: 172_800_000, limit: 10 }),
     },
     usage: {

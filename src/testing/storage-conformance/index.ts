@@ -22,6 +22,7 @@ import { pathCases } from './ledger-paths.ts'
 import { periodCases } from './ledger-periods.ts'
 import { poolCases } from './ledger-pools.ts'
 import { rateCases } from './ledger-rates.ts'
+import { repriceCases } from './ledger-reprice.ts'
 import { holdCases } from './ledger-states.ts'
 import { unitCases } from './ledger-units.ts'
 import { windowCases } from './ledger-windows.ts'
@@ -87,6 +88,7 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   'ledger: pools': poolCases,
   'ledger: alerts': alertCases,
   'ledger: entries': entryCases,
+  'ledger: prices': repriceCases,
   usage: usageCases,
   'usage: queries': usageQueryCases,
   outbox: outboxCases,

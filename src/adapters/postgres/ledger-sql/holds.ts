@@ -168,7 +168,9 @@ export function writeHolds(
   const before = Object.entries({ state: 'h_was', ...unchanged })
   const after = Object.values(more)
   const arrays = ['h_id', 'h_changed', 'h_state', ...before.map(([, array]) => array), ...after]
-  const sets = Object.entries({ state: 'h_state', ...more }).map(([to, from]) => `${to} = t.${from}`)
+  const sets = Object.entries({ state: 'h_state', ...more }).map(
+    ([to, from]) => `${to} = t.${from}`,
+  )
   return `
   UPDATE ${names.table('tk_holds')} h SET ${sets.join(', ')}
     FROM unnest(${arrays.join(', ')}) AS t (${arrays.join(', ')})

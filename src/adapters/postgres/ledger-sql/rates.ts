@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { innerFunction } from './function.ts'
+
 import type { Names } from '../names.ts'
+import { innerFunction } from './function.ts'
 
 /** Length of a sub-bucket in ms. */
 export const bucketMs = (window: string): string =>

@@ -76,9 +76,12 @@ BEGIN${lockCounters(names, holdAccounts(names), [
       'c_alerts',
       'c_alerted',
       'c_next',
-    ])}${readHolds(names)}${readTime(names)}${rollCounters(names, `
+    ])}${readHolds(names)}${readTime(names)}${rollCounters(
+      names,
+      `
       c_alerted[k] := 0;
-      c_next[k] := 0;`)}
+      c_next[k] := 0;`,
+    )}
   FOR i IN 1..n LOOP
     x := i_hold[i];
     state := h_state[x];

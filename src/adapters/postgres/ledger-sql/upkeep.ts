@@ -6,9 +6,9 @@
  */
 import { definer } from '../migrations/sql.ts'
 import type { Names } from '../names.ts'
-import { LEDGER_PARTS } from './parts.ts'
 import { COUNTER_VARIABLES, highMark, lockCounters, readTime, rollCounters } from './counters.ts'
 import { ledgerFunction } from './function.ts'
+import { LEDGER_PARTS } from './parts.ts'
 
 export const upkeepFunctions = (names: Names): string[] => [
   // Locks the counters of accounts of these tenants, in lock order, and rolls them to the present.
