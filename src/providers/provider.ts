@@ -94,6 +94,8 @@ export interface RequestReading {
     /** At most so much of what is charged by other counts than tokens, such as
      * `web_search_requests`; default none. */
     readonly counts?: Readonly<Record<string, number>>
+    /** True when the request asks for a cache of one hour, false when it does not; default: it may. */
+    readonly cacheWrite1h?: boolean
   }
   /** What the input comes to at least, when nobody reports it (aborts): an estimate in tokens. */
   readonly inputEstimate: number

@@ -10,13 +10,14 @@
 import type { ResponseUsage, StreamReader } from '../provider.ts'
 import { DeltaMeter, findKey } from './delta-meter.ts'
 import { asObject, isGiven, type JsonObject } from './json-object.ts'
-import { type FoundUsage, type UsageFormat, usageOf } from './usage-format.ts'
+import { type FoundUsage, MAX_TOKENS, type UsageFormat, usageOf } from './usage-format.ts'
 
 export interface StreamFormat {
   readonly usage: UsageFormat
   /** Keys of usage objects, each with its closing quote: `usage"`. */
   readonly usageKeys: readonly string[]
-  /** Keys of what the model wrote, each with its closing quote: `delta"`. */
+  /** Keys of what the model wrote, each with its closing quote: `delta"`. None: its bytes do not tell
+   * its tokens (images, audio), and a stream that was cut is charged as if it were whole. */
   readonly textKeys: readonly string[]
   /** True for the event after which nothing comes that is charged. */
   isEnd(event: { readonly event?: string | undefined; readonly data: string }): boolean
@@ -29,7 +30,9 @@ export interface StreamFormat {
 }
 
 export function followStream(format: StreamFormat): StreamReader {
-  const delivered = new DeltaMeter(format.textKeys)
+  const meter = new DeltaMeter(format.textKeys)
+  const isOpaque = format.textKeys.length === 0
+  const delivered = { tokens: (): number => (isOpaque ? MAX_TOKENS : meter.tokens()) }
   let found: FoundUsage | null = null
   let isFinal = false
   let countedUpTo = 0
@@ -46,6 +49,7 @@ export function followStream(format: StreamFormat): StreamReader {
     const written = delivered.tokens()
     // A figure from before the last delta counts too little.
     if (read === null || (isFinal && written <= countedUpTo)) return read
+    if (isOpaque) return isFinal ? read : null
     const output = Math.max(read.tokens.output, written)
     return { ...read, tokens: { ...read.tokens, output }, quality: 'estimated' }
   }
@@ -53,7 +57,7 @@ export function followStream(format: StreamFormat): StreamReader {
     push: (event) => {
       const { data } = event
       const isEnd = format.isEnd(event)
-      if (!isEnd && !format.silent?.test(event.event ?? data.slice(0, 80))) delivered.add(data)
+      if (!isEnd && !format.silent?.test(event.event ?? data.slice(0, 80))) meter.add(data)
       const json = parseWithUsage(data, format.usageKeys)
       if (json) take(json)
       if (isEnd) {

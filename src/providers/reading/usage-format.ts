@@ -10,7 +10,7 @@ import type { ResponseUsage } from '../provider.ts'
 import { asObject, isGiven, type JsonObject } from './json-object.ts'
 
 /** No call uses more tokens than this; a larger figure is a lie or a defect. */
-const MAX_TOKENS = 1_000_000_000
+export const MAX_TOKENS = 1_000_000_000
 
 export interface UsageFormat {
   /** Where an answer, or an event of a stream, keeps its usage; `null`: it has none. */
