@@ -49,6 +49,9 @@ export interface ClientCase {
   readonly header: 'authorization' | 'x-api-key' | 'x-goog-api-key' | 'api-key'
   /** What the client repeats a call on by itself, once; `null`: it never does. */
   readonly retries: 'option' | null
+  /** When it lets go of a stream whose loop was left: at once, when it has read another piece, or only
+   * when it is aborted. */
+  readonly leaves: 'at once' | 'with the next piece' | 'when aborted'
   /** A denial is the error itself, or its cause. */
   readonly denial: 'itself' | 'cause'
   bind(tk: TenantKeys, context: CallContext | undefined, options: Options): Bound
@@ -92,6 +95,7 @@ const openai: ClientCase = {
   wire: openaiChat,
   header: 'authorization',
   retries: 'option',
+  leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, options) => {
     const client = tk.withTenantKey(newOpenAi(options), context)
@@ -132,6 +136,7 @@ const anthropic: ClientCase = {
   wire: anthropicMessages,
   header: 'x-api-key',
   retries: 'option',
+  leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, { retries, timeoutMs }) => {
     const client = tk.withTenantKey(
@@ -167,6 +172,7 @@ const groq: ClientCase = {
   wire: openaiChatInline,
   header: 'authorization',
   retries: 'option',
+  leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, { retries, timeoutMs }) => {
     const client = tk.withTenantKey(
@@ -199,6 +205,7 @@ const google: ClientCase = {
   wire: gemini,
   header: 'x-goog-api-key',
   retries: 'option',
+  leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, { retries, timeoutMs }) => {
     const client = tk.withTenantKey(
@@ -233,6 +240,7 @@ const mistral: ClientCase = {
   wire: openaiChatInline,
   header: 'authorization',
   retries: 'option',
+  leaves: 'at once',
   denial: 'cause',
   bind: (tk, context, { retries, timeoutMs }) => {
     const client = tk.withTenantKey(
@@ -263,6 +271,7 @@ const openrouter: ClientCase = {
   wire: openaiChatInline,
   header: 'authorization',
   retries: 'option',
+  leaves: 'at once',
   denial: 'cause',
   bind: (tk, context, { retries, timeoutMs }) => {
     const client = tk.withTenantKey(
@@ -312,6 +321,7 @@ const cohere: ClientCase = {
   header: 'authorization',
   // Its delays cannot be set and begin at a second.
   retries: null,
+  leaves: 'at once',
   denial: 'cause',
   bind: (tk, context, { retries, timeoutMs }) => {
     const client = tk.withTenantKey(
@@ -346,6 +356,8 @@ const langchain: ClientCase = {
   wire: openaiChat,
   header: 'authorization',
   retries: 'option',
+  // It reads ahead, and does not stop that.
+  leaves: 'with the next piece',
   denial: 'itself',
   bind: (tk, context, { retries, timeoutMs }) => {
     const make = (model: string) =>
@@ -379,6 +391,8 @@ const aiSdkCase = (
   ...more,
   // Its delays cannot be set and begin at two seconds.
   retries: null,
+  // It reads a stream in two branches, of which the loop is one.
+  leaves: 'when aborted',
   denial: 'itself',
   bind: (tk, context, { retries: maxRetries }) => {
     const ask = (model: string, signal?: AbortSignal) => ({
@@ -448,6 +462,7 @@ const plainFetch: ClientCase = {
   wire: openaiChat,
   header: 'authorization',
   retries: null,
+  leaves: 'at once',
   denial: 'itself',
   bind: (tk, context) => {
     const send = (model: string, stream: boolean, signal?: AbortSignal): Promise<Response> =>
