@@ -73,6 +73,7 @@ export async function openClientBench(
         contextWindow: 128_000,
       })),
     ),
+    allowedEndpoints: [origin],
     onEvent: (event) => events.push(event),
     ...options,
   })
@@ -82,7 +83,7 @@ export async function openClientBench(
     const value = Object.fromEntries(
       fields.map(([name, { kind }]) => [
         name,
-        kind === 'secret' ? tenantSecret(provider.id) : 'somewhere',
+        kind === 'secret' ? tenantSecret(provider.id) : publicField(name, origin),
       ]),
     )
     const first = Object.entries(provider.credential).find(([, { kind }]) => kind === 'secret')
@@ -126,6 +127,12 @@ export async function openClientBench(
     },
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** What public fields of credentials are; regions and versions are in no URL of the local server. */
+function publicField(name: string, origin: string): string {
+  if (name === 'endpoint') return origin
+  return name === 'region' ? 'eu-central-1' : MODEL
 }
 
 const pathOf = (baseUrl: string): string => new URL(baseUrl).pathname.replace(/\/$/, '')

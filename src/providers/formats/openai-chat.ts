@@ -21,7 +21,7 @@ export interface ChatDialect {
   /** Default `/chat/completions`. */
   readonly path?: string
   /** The field that our own maximum of output is written into; default `max_tokens`. */
-  readonly maxField?: 'max_completion_tokens' | 'max_tokens'
+  readonly maxField?: MaxField | ((model: string) => MaxField)
   /** `asked` (default): a stream reports usage when `stream_options.include_usage` asks for it.
    * `always`: it does so unasked, and the field may not be sent. */
   readonly streamUsage?: 'asked' | 'always'
@@ -36,6 +36,8 @@ export interface ChatDialect {
   /** Fields, and models, that are charged by more than tokens: such calls are refused. */
   readonly unpriced?: readonly UnpricedPart[]
 }
+
+type MaxField = 'max_completion_tokens' | 'max_tokens'
 
 export interface UnpricedPart {
   readonly field: string
@@ -57,7 +59,7 @@ const MAX_CHOICES = 128
 const MAX_IMAGE_TOKENS = 1536
 
 /** `auto` is what an absent tier means. The others have prices of their own. */
-const STANDARD_TIERS: readonly unknown[] = [undefined, null, 'auto', 'default']
+const STANDARD_TIERS: readonly unknown[] = [undefined, null, 'auto', 'default', 'on_demand']
 
 export function openAiChat(dialect: ChatDialect): Operation {
   const usage = dialect.usage ?? openAiUsage
@@ -112,17 +114,17 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
     model,
     bound: (limits): RequestReading => {
       refuseUnpriced(dialect, body, model)
+      const field = fieldOf(dialect, model)
       const output = outputOf(body, named, limits)
       const hidesUsageChunk = asksForUsage && options.include_usage !== true
       const sent = body.toJson({
         ...request,
-        ...(output.write === null ? {} : { [dialect.maxField ?? 'max_tokens']: output.write }),
+        ...(output.write === null ? {} : { [field]: output.write }),
         ...(hidesUsageChunk ? { stream_options: { ...options, include_usage: true } } : {}),
       })
       const bytes = utf8Length(sent)
       const factor = imageFactor(dialect, model)
       const input = boundInput({ body, model, content, bytes, factor, limits })
-      const field = dialect.maxField ?? 'max_tokens'
       return {
         model,
         stream,
@@ -142,6 +144,9 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
     },
   }
 }
+
+const fieldOf = ({ maxField = 'max_tokens' }: ChatDialect, model: string): MaxField =>
+  typeof maxField === 'function' ? maxField(model) : maxField
 
 /** What one choice can produce, and the maximum to write into the request; `null`: leave it. */
 function outputOf(
