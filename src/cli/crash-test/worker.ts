@@ -18,6 +18,7 @@ import { STOP, type WorkerReport, type WorkerTask } from './messages.ts'
 import { MAX_ASK_NANO_USD, PATHS } from './scene.ts'
 
 const REPORT_EVERY_MS = 200
+const MAX_PROVIDER_MS = 4
 const EXPORT_BATCH = 200
 /** Of an exporter that was killed, others take over after this. */
 const LEASE_MS = 1000
@@ -124,6 +125,9 @@ class Worker {
       return
     }
     this.#counts.admitted++
+    // The provider's answer takes its time; without it a store that answers in one tick would leave
+    // this process none for its timers and messages.
+    await pause(below(MAX_PROVIDER_MS + 1))
     if (below(10) === 0) {
       const { ok } = await this.#insist(() => this.#guard.void({ holdId, tenantId }))
       if (ok) this.#counts.voided++
