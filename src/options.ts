@@ -62,7 +62,8 @@ export interface TenantKeysOptions {
   /** The plan of tenants that are created without one, and of those assigned to a name that `plans`
    * does not have. Default: none; then such a name is refused with TK_PLAN_UNKNOWN. */
   readonly defaultPlan?: string | undefined
-  /** False leaves creating the tables to `tk.migrate()`; default true. */
+  /** False leaves creating the tables to `tk.migrate()`; default true for memory and SQLite, false for
+   * PostgreSQL. */
   readonly migrate?: boolean | undefined
   /**
    * Life of a hold in ms; 1,000 to 86,400,000, default 120,000. While its call is under way a hold is
@@ -138,7 +139,7 @@ const schema = z.strictObject({
   zone: z.string().refine(isZone, 'not a known time zone').default('UTC'),
   plans: z.unknown().optional(),
   defaultPlan: z.string().min(1).optional(),
-  migrate: z.boolean().default(true),
+  migrate: z.boolean().optional(),
   holdTtlMs: z.int().min(1000).max(86_400_000).default(120_000),
   waitMs: z.int().min(0).max(600_000).default(0),
   hold: z.enum(['bound', 'grow']).default('bound'),
@@ -196,7 +197,7 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     zone: read.zone,
     plans,
     defaultPlan: read.defaultPlan ?? null,
-    migrate: read.migrate,
+    migrate: read.migrate ?? options.storage.capabilities?.migratesOnStart ?? true,
     holdTtlMs: read.holdTtlMs,
     waitMs: read.waitMs,
     hold: read.hold,

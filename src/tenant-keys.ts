@@ -59,7 +59,7 @@ export interface TenantKeys extends AsyncDisposable {
    * @throws TenantKeysError TK_INPUT_INVALID; TK_KEY_STALE and TK_STORE_* when the store cannot answer.
    */
   authorize(ask: AuthorizeAsk): Promise<Authorization>
-  /** Creates or updates the tables; needed only with `migrate: false`. */
+  /** Creates or updates the tables; needed with PostgreSQL, and with `migrate: false`. */
   migrate(): Promise<void>
   /** Does the store answer? Never throws. */
   health(): Promise<Health>

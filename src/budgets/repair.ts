@@ -46,17 +46,20 @@ type PairRepair = Repair & { readonly kind: 'usage' | 'hold' }
 const isPosted = (hold: Hold): hold is Hold & { readonly state: 'posted' | 'late_posted' } =>
   hold.state === 'posted' || hold.state === 'late_posted'
 
-/** Only the money is known: tokens are zero, and the quality is `unknown`. */
+/** Only the cost is known: tokens are zero, no markup is added, and the quality is `unknown`. */
 function restoreUsage(rows: EntryRows, { tenantId, holdId }: PairRepair): boolean {
   const hold = rows.hold(holdId)
   if (!hold || hold.tenantId !== tenantId || !isPosted(hold)) return false
   if (rows.usageRow(tenantId, holdId)) return false
   const { lines, actual, amounts, createdAtMs, call, state, paidBy } = hold
+  const costNanoUsd = amountOf(actual, 'usd')
+  const billable = paidBy === 'platform'
   const usage: UsageRecord = {
     ...call,
     id: holdId,
     tenantId,
     state,
+    operation: 'unknown',
     servedModel: null,
     outcome: 'completed',
     quality: 'unknown',
@@ -65,18 +68,26 @@ function restoreUsage(rows: EntryRows, { tenantId, holdId }: PairRepair): boolea
       input: 0,
       cacheRead: null,
       cacheWrite: null,
+      cacheWrite1h: null,
       inputAudio: null,
       output: 0,
       reasoning: null,
       outputAudio: null,
     },
-    costNanoUsd: amountOf(actual, 'usd'),
+    counts: {},
+    costNanoUsd,
+    providerCostNanoUsd: null,
+    chargedNanoUsd: billable ? costNanoUsd : 0n,
     paidBy,
+    billable,
     secretId: null,
     secretVersion: null,
+    tags: {},
+    durationMs: null,
+    responseBytes: null,
     lines,
     amounts: actual,
-    overageNanoUsd: positive(amountOf(actual, 'usd') - amountOf(amounts, 'usd')),
+    overageNanoUsd: positive(costNanoUsd - amountOf(amounts, 'usd')),
     startedAtMs: createdAtMs,
     settledAtMs: rows.nowMs,
   }

@@ -41,6 +41,7 @@ const REASONING = /^(ft:)?(o\d|gpt-[5-9])/
 
 export const openaiChat: Operation = {
   method: 'POST',
+  name: 'chat',
   path: '/chat/completions',
   read: readChat,
   hidesReasoning: (model) => REASONING.test(model),

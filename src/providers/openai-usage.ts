@@ -31,6 +31,7 @@ export function readUsage(json: unknown): ResponseUsage | null {
     input,
     cacheRead: count(inputParts.cached_tokens),
     cacheWrite: count(inputParts.cache_write_tokens),
+    cacheWrite1h: null,
     inputAudio: count(inputParts.audio_tokens),
     output,
     reasoning: count(outputParts.reasoning_tokens),

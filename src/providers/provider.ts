@@ -26,6 +26,8 @@ export interface CredentialField {
 }
 
 export interface Operation {
+  /** As usage rows call it: `chat`, `responses`, `embeddings` ... */
+  readonly name: string
   readonly method: 'POST'
   /** Path below the base URL, for example `/chat/completions`. */
   readonly path: string

@@ -51,6 +51,12 @@ export interface Receipt {
   readonly costNanoUsd: bigint
   /** The same as an exact decimal string. */
   readonly costUsd: string
+  /** What the tenant is billed, cost with its markup; 0 when it is not billable. */
+  readonly chargedNanoUsd: bigint
+  /** The same as an exact decimal string. */
+  readonly chargedUsd: string
+  /** False when the tenant's own credential paid. */
+  readonly billable: boolean
   /** What the call cost above its hold; posted in full. */
   readonly overageNanoUsd: bigint
   /** Settled after its hold had expired. */
@@ -79,6 +85,7 @@ export const NO_TOKENS: TokenUsage = {
   input: 0,
   cacheRead: null,
   cacheWrite: null,
+  cacheWrite1h: null,
   inputAudio: null,
   output: 0,
   reasoning: null,
@@ -99,6 +106,7 @@ export function makeReceipt(
   end: Omit<CallEnd, 'outcome'> & { readonly outcome: Receipt['outcome'] },
   charge: {
     readonly costNanoUsd: bigint
+    readonly chargedNanoUsd: bigint
     /** What the ledger answered; `null`: nothing, or the hold was voided. */
     readonly result: (SettleResult & { ok: true }) | null
     /** False when the store has not confirmed it. */
@@ -106,7 +114,7 @@ export function makeReceipt(
   },
 ): Receipt {
   const { credential, key, tenant, request, target, price } = plan
-  const { result, settled, costNanoUsd } = charge
+  const { result, settled, costNanoUsd, chargedNanoUsd } = charge
   const receipt = {
     callId: request.callId,
     attemptId: plan.attemptId,
@@ -131,6 +139,9 @@ export function makeReceipt(
     priceId: price.id,
     costNanoUsd,
     costUsd: formatUsd(costNanoUsd),
+    chargedNanoUsd,
+    chargedUsd: formatUsd(chargedNanoUsd),
+    billable: credential.source === 'platform',
     overageNanoUsd: result?.overage.usd ?? 0n,
     late: result?.state === 'late_posted',
     settled,

@@ -62,6 +62,8 @@ type Attempt = { readonly done: Promise<Receipt>; readonly unconfirmed: () => Re
 
 function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
   const cost = costNanoUsd(end.tokens, plan.price)
+  const billable = plan.credential.source === 'platform'
+  const charged = billable ? cost : 0n
   const item: SettleItem = {
     holdId: plan.attemptId,
     tenantId: plan.tenant.id,
@@ -72,26 +74,39 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
       ...creditsOf(parts.credits, end.tokens),
     },
     usage: {
+      operation: plan.target.operation.name,
       servedModel: end.servedModel,
       outcome: end.outcome,
       quality: end.quality,
       httpStatus: end.httpStatus,
       tokens: end.tokens,
+      counts: {},
       costNanoUsd: cost,
+      providerCostNanoUsd: null,
+      chargedNanoUsd: charged,
       paidBy: plan.credential.source,
+      billable,
       secretId: plan.credential.secret?.id ?? null,
       secretVersion: plan.credential.secret?.version ?? null,
+      tags: {},
+      durationMs: null,
+      responseBytes: null,
       // Last: each field written behind a spread costs 0.4 us on Node 20.
       ...callIds(plan),
     },
   }
-  const charged = (result: (SettleResult & { ok: true }) | null): Receipt =>
-    makeReceipt(plan, end, { costNanoUsd: cost, result, settled: result !== null })
+  const receiptFor = (result: (SettleResult & { ok: true }) | null): Receipt =>
+    makeReceipt(plan, end, {
+      costNanoUsd: cost,
+      chargedNanoUsd: charged,
+      result,
+      settled: result !== null,
+    })
   const done = retried(parts, () => parts.guard.settle(item)).then((result) => {
     reportOverage(parts, plan, result)
-    return charged(result)
+    return receiptFor(result)
   })
-  return { done, unconfirmed: () => charged(null) }
+  return { done, unconfirmed: () => receiptFor(null) }
 }
 
 function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null): Attempt {
@@ -104,7 +119,7 @@ function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null
     servedModel: null,
   } as const
   const voided = (settled: boolean): Receipt =>
-    makeReceipt(plan, end, { costNanoUsd: 0n, result: null, settled })
+    makeReceipt(plan, end, { costNanoUsd: 0n, chargedNanoUsd: 0n, result: null, settled })
   const done = retried(parts, () => parts.guard.void(item)).then(() => voided(true))
   return { done, unconfirmed: () => voided(false) }
 }

@@ -267,6 +267,8 @@ export interface TokenUsage {
   readonly input: number
   readonly cacheRead: number | null
   readonly cacheWrite: number | null
+  /** Part of `cacheWrite`: kept for one hour. */
+  readonly cacheWrite1h: number | null
   readonly inputAudio: number | null
   readonly output: number
   readonly reasoning: number | null
@@ -282,15 +284,33 @@ export type CallOutcome = 'completed' | 'aborted' | 'broken' | 'unreadable'
 
 /** What settle is told about the call; the store adds id, times and the lines charged. */
 export interface UsageDraft extends CallIds {
+  /** What was asked of the provider: `chat`, `responses`, `embeddings`, `images` ... */
+  readonly operation: string
   readonly servedModel: string | null
   readonly outcome: CallOutcome
   readonly quality: UsageQuality
   readonly httpStatus: number | null
   readonly tokens: TokenUsage
+  /** Other counts that are billed, such as `web_search_requests`, `images` or `seconds`; finite, at
+   * least 0; empty when there are none. */
+  readonly counts: Readonly<Record<string, number>>
+  /** By our prices. */
   readonly costNanoUsd: bigint
+  /** A gateway's own figure for the call; `null`: it gave none. */
+  readonly providerCostNanoUsd: bigint | null
+  /** What the tenant is billed, cost with its markup; 0 when it is not billable. */
+  readonly chargedNanoUsd: bigint
   readonly paidBy: 'tenant' | 'platform'
+  /** False when the tenant's own credential paid. */
+  readonly billable: boolean
   readonly secretId: string | null
   readonly secretVersion: number | null
+  /** The host's own labels from the context of the call, at most 16. */
+  readonly tags: Readonly<Record<string, string>>
+  /** From the request to the end of its answer, in ms; `null`: not measured. */
+  readonly durationMs: number | null
+  /** Of the answer's body, as it was delivered; `null`: not counted. */
+  readonly responseBytes: number | null
 }
 
 /** One attempt of one call, as it was charged. Its id is the hold's. */

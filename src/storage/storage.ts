@@ -23,6 +23,8 @@
  * - ST-14 Of the values pinned under one name the first stays for good, and every caller is given it.
  * - ST-15 An entry and its change of a counter are written in one step, once per tenant and id.
  * - ST-16 `audit` reads one moment; a repair changes nothing when what it is based on has changed.
+ * - ST-17 A store that pushes tells every listener of `onEpoch` soon after a change of a key or a
+ *   tenant, whichever handle made it. A call tells nothing else and may come without a change.
  *
  * Inputs are checked and defaults filled before a store sees them; records come back frozen or fresh,
  * never shared with the store's own state.
@@ -74,6 +76,14 @@ export interface Storage {
    * the time exact. */
   epochNow?(): EpochReading
   /**
+   * Calls `listener` when the epoch may have been raised, and each time listening begins or begins
+   * again: changes before that may have gone by unheard. Calls may be lost with a connection, so
+   * nobody may rely on them alone.
+   *
+   * @returns ends the calls.
+   */
+  onEpoch?(listener: () => void): () => void
+  /**
    * Remembers `value` under `name` the first time; with the name taken it changes nothing. For what
    * must stay true of an installation, such as the check values of its keys.
    *
@@ -98,6 +108,10 @@ export interface StorageCapabilities {
   readonly multiProcess: boolean
   /** Several hosts may share it. */
   readonly multiHost: boolean
+  /** False: createTenantKeys leaves making the tables to `migrate()`; default true. */
+  readonly migratesOnStart?: boolean
+  /** Has `onEpoch`; default false. */
+  readonly pushes?: boolean
 }
 
 export interface EpochReading {

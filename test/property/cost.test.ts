@@ -48,6 +48,7 @@ const usage: fc.Arbitrary<TokenUsage> = fc.record({
   input: tokens,
   cacheRead: part,
   cacheWrite: part,
+  cacheWrite1h: fc.constant(null),
   inputAudio: part,
   output: tokens,
   reasoning: part,

@@ -32,6 +32,7 @@ const used = (own: Partial<TokenUsage>): TokenUsage => ({
   input: 0,
   cacheRead: null,
   cacheWrite: null,
+  cacheWrite1h: null,
   inputAudio: null,
   output: 0,
   reasoning: null,

@@ -37,6 +37,7 @@ function compare(usage: ResponseUsage | null, expected: Expected | null): void {
     input: expected.input_total,
     cacheRead: expected.cached_read,
     cacheWrite: expected.cache_write,
+    cacheWrite1h: null,
     output: expected.output_total,
     reasoning: expected.reasoning,
     ...(expected.input_audio === undefined ? {} : { inputAudio: expected.input_audio }),

@@ -108,6 +108,7 @@ if (text !== null) {
             input: usage.input_tokens ?? 0,
             cacheRead: usage.cache_read_tokens ?? null,
             cacheWrite: usage.cache_write_tokens ?? null,
+            cacheWrite1h: null,
             inputAudio: usage.input_audio_tokens ?? null,
             output: usage.output_tokens ?? 0,
             reasoning: usage.output_reasoning_tokens ?? null,

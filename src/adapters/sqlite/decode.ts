@@ -49,6 +49,15 @@ export class RowReader {
     return typeof value === 'bigint' ? value : this.#corrupt(column)
   }
 
+  moneyOrNull(column: string): bigint | null {
+    return this.#row[column] === null ? null : this.money(column)
+  }
+
+  flag(column: string): boolean {
+    const value = this.int(column)
+    return value === 0 || value === 1 ? value === 1 : this.#corrupt(column)
+  }
+
   isNull(column: string): boolean {
     return this.#row[column] === null
   }
@@ -102,6 +111,9 @@ export const isTextList = (value: unknown): value is readonly string[] =>
 
 export const isTextRecord = (value: unknown): value is Readonly<Record<string, string>> =>
   isRecord(value) && Object.values(value).every(isText)
+
+export const isCountRecord = (value: unknown): value is Readonly<Record<string, number>> =>
+  isRecord(value) && Object.values(value).every((count) => Number.isFinite(count))
 
 const isDecimalRecord = (value: unknown): value is Readonly<Record<string, string>> =>
   isTextRecord(value) && Object.values(value).every((text) => /^\d{1,19}$/.test(text))

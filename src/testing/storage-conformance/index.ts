@@ -28,6 +28,7 @@ import { factoryCases, lifecycleCases } from './lifecycle.ts'
 import { auditCases, outboxCases } from './outbox-audit.ts'
 import { pinCases } from './pins.ts'
 import { planCases } from './plans.ts'
+import { pushCases } from './push.ts'
 import { secrecyCases } from './secrecy.ts'
 import { secretCases } from './secrets.ts'
 import { tenantCases } from './tenants.ts'
@@ -71,6 +72,7 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   plans: planCases,
   keys: keyCases,
   epoch: epochCases,
+  push: pushCases,
   secrets: secretCases,
   'ledger: batches': batchCases,
   'ledger: holds': holdCases,

@@ -99,6 +99,7 @@ export const call = (over: Partial<CallIds> = {}): CallIds => ({
 
 export const usage = (costNanoUsd: bigint, over: Partial<UsageDraft> = {}): UsageDraft => ({
   ...call(),
+  operation: 'chat',
   servedModel: 'model-a-2026',
   outcome: 'completed',
   quality: 'measured',
@@ -107,15 +108,23 @@ export const usage = (costNanoUsd: bigint, over: Partial<UsageDraft> = {}): Usag
     input: 11,
     cacheRead: 0,
     cacheWrite: null,
+    cacheWrite1h: null,
     inputAudio: null,
     output: 7,
     reasoning: 2,
     outputAudio: null,
   },
+  counts: {},
   costNanoUsd,
+  providerCostNanoUsd: null,
+  chargedNanoUsd: 0n,
   paidBy: 'tenant',
+  billable: false,
   secretId: 'secret-1',
   secretVersion: 3,
+  tags: {},
+  durationMs: null,
+  responseBytes: null,
   ...over,
 })
 

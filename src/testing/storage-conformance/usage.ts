@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import type { UsageDraft } from '../../storage/ledger-records.ts'
 import type { Storage, UsageDimension, UsageTotal } from '../../storage/storage.ts'
-import { atOnce, type ConformanceCase } from './case.ts'
+import { atOnce, type ConformanceCase, there } from './case.ts'
 import { ask, codeOf, drain, ledgerBench, one, settleOf } from './ledger-bench.ts'
 import { tenants, usage } from './samples.ts'
 
@@ -47,6 +47,57 @@ const totals = (
 ): Promise<readonly UsageTotal[]> =>
   storage.usage.totals({ tenantId, fromMs: null, untilMs: null, by })
 
+const MAX_AMOUNT = 9_000_000_000_000_000_000n
+
+/** A row with everything in it, and one with nothing that may be absent. */
+const EXTREMES: readonly UsageDraft[] = [
+  usage(MAX_AMOUNT, {
+    operation: 'generate_content',
+    outcome: 'aborted',
+    quality: 'estimated',
+    tokens: {
+      input: Number.MAX_SAFE_INTEGER,
+      cacheRead: 5,
+      cacheWrite: 4,
+      cacheWrite1h: 3,
+      inputAudio: 2,
+      output: Number.MAX_SAFE_INTEGER,
+      reasoning: 1,
+      outputAudio: 0,
+    },
+    counts: { web_search_requests: 3, seconds: 1.25, images: 0 },
+    providerCostNanoUsd: MAX_AMOUNT,
+    chargedNanoUsd: MAX_AMOUNT,
+    paidBy: 'platform',
+    billable: true,
+    secretId: null,
+    secretVersion: null,
+    tags: { team: 'red "7"', 'a.b': "o'hara\n\u{1f511}", empty: '' },
+    durationMs: 86_400_000,
+    responseBytes: 2 ** 40,
+  }),
+  usage(0n, {
+    keyId: null,
+    scope: null,
+    priceId: null,
+    servedModel: null,
+    quality: 'unknown',
+    httpStatus: null,
+    tokens: {
+      input: 0,
+      cacheRead: null,
+      cacheWrite: null,
+      cacheWrite1h: null,
+      inputAudio: null,
+      output: 0,
+      reasoning: null,
+      outputAudio: null,
+    },
+    secretId: null,
+    secretVersion: null,
+  }),
+]
+
 export const usageCases: readonly ConformanceCase[] = [
   {
     title: 'ST-9 a settle posts the money, writes the usage row and puts one event into the outbox',
@@ -71,9 +122,32 @@ export const usageCases: readonly ConformanceCase[] = [
       }
       assert.deepEqual(await storage.usage.get({ tenantId: 'acme', id: holdId }), row)
       const amounts = { usd: '40' }
-      const payload = { ...row, amounts, costNanoUsd: '40', overageNanoUsd: '0' }
+      const costs = { costNanoUsd: '40', chargedNanoUsd: '0', overageNanoUsd: '0' }
+      const payload = { ...row, amounts, ...costs }
       const event = { id: holdId, kind: 'usage', tenantId: 'acme', payload }
       assert.deepEqual(await drain(storage), [event])
+    },
+  },
+  {
+    title: 'ST-9 every field of a usage row is kept exactly, full and at its extremes',
+    run: async ({ storage }) => {
+      const bench = await ledgerBench(storage, { limit: MAX_AMOUNT })
+      for (const draft of EXTREMES) {
+        const holdId = await bench.hold(1n)
+        const settle = { ...settleOf('acme', holdId, 1n), usage: draft }
+        assert.equal(codeOf(one(await storage.ledger.settle([settle]))), 'ok')
+        const kept = there(await storage.usage.get({ tenantId: 'acme', id: holdId }))
+        assert.deepEqual({ ...kept, ...draft }, kept)
+        const event = there((await drain(storage)).find(({ id }) => id === holdId))
+        const { costNanoUsd, providerCostNanoUsd, chargedNanoUsd } = draft
+        const money = { costNanoUsd, providerCostNanoUsd, chargedNanoUsd }
+        const texts = Object.entries(money).map(([k, n]) => [k, n === null ? null : String(n)])
+        assert.deepEqual(event.payload, {
+          ...event.payload,
+          ...draft,
+          ...Object.fromEntries(texts),
+        })
+      }
     },
   },
   {
