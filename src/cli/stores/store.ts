@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Inspection, Migration } from '../../storage/inspection.ts'
+import type { Inspection, MigrationFile } from '../../storage/inspection.ts'
 import type { Storage } from '../../storage/storage.ts'
 
 export interface Store {
@@ -19,7 +19,7 @@ export interface Store {
   /** Makes or updates the tables. */
   migrate(): Promise<void>
   /** Every step of the schema, without a connection. */
-  migrations(): readonly Migration[]
+  migrations(): readonly MigrationFile[]
   /** A place of its own beside the user's tables, on the same disk. */
   scratch(): Promise<Scratch>
 }
