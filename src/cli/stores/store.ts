@@ -5,6 +5,7 @@
  */
 import type { Inspection, MigrationFile } from '../../storage/inspection.ts'
 import type { Storage } from '../../storage/storage.ts'
+import type { PostgresSpec } from './postgres.ts'
 
 export interface Store {
   readonly kind: 'sqlite' | 'postgres'
@@ -31,4 +32,4 @@ export interface Scratch {
 }
 
 /** A store as plain data. */
-export type StoreSpec = { readonly kind: 'sqlite'; readonly file: string }
+export type StoreSpec = { readonly kind: 'sqlite'; readonly file: string } | PostgresSpec
