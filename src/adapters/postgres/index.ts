@@ -7,9 +7,11 @@
 import * as z from 'zod'
 import type { WallClock } from '../../kernel/clock.ts'
 import { objectWith, parse } from '../../kernel/validate.ts'
+import type { Inspection } from '../../storage/inspection.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { executorOf, type PostgresClient } from './clients.ts'
 import { Connection } from './connection.ts'
+import { inspect } from './inspect.ts'
 import { ledgerCommands } from './ledger.ts'
 import { isListen, Listener, type PostgresListen } from './listen.ts'
 import { type MigrationFile, migrate, migrationFiles } from './migrate.ts'
@@ -21,6 +23,7 @@ import { keyCommands, readingOf, tenantCommands } from './tenants-keys.ts'
 import { auditCommands, outboxCommands, usageTotals } from './usage.ts'
 import { usageGet } from './usage-rows.ts'
 
+export type { Finding, Inspection, Severity } from '../../storage/inspection.ts'
 export type {
   DrizzleLike,
   KyselyLike,
@@ -165,6 +168,33 @@ export function postgres(options: PostgresOptions): Storage {
 export function postgresMigrations(options: PostgresSchemaOptions = {}): readonly MigrationFile[] {
   const read = parse(z.strictObject(schemaFields), options, 'options', 'TK_CONFIG_INVALID')
   return migrationFiles(new Names(read), migrateOptions(read))
+}
+
+export interface InspectPostgresOptions extends PostgresSchemaOptions {
+  /** As in {@link PostgresOptions}: the one that your program uses, so that its role is looked at. */
+  readonly client: PostgresClient
+  /** Connections that all your processes may open together, to be held against what the server allows;
+   * 1 to 1,000,000, default: not compared. */
+  readonly connections?: number | undefined
+}
+
+const inspectSchema = z.strictObject({
+  ...schemaFields,
+  client: clientSchema,
+  connections: z.int().min(1).max(1_000_000).optional(),
+})
+
+/**
+ * Server and settings, versions, roles and walls, missing indexes, connections, leftovers. Changes
+ * nothing and reads no row of a tenant.
+ *
+ * @throws TenantKeysError TK_CONFIG_INVALID naming the option; TK_STORE_UNAVAILABLE when the server
+ *   does not answer or the role may not even read the version.
+ */
+export async function inspectPostgres(options: InspectPostgresOptions): Promise<Inspection> {
+  const read = parse(inspectSchema, options, 'options', 'TK_CONFIG_INVALID')
+  const connections = read.connections ?? null
+  return inspect(executorOf(read.client)!, new Names(read), { connections })
 }
 
 type ReadSchema = z.output<z.ZodObject<typeof schemaFields>>
