@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { PgExecutor, PgParam, PgQueries, PgRow, TransactionMode } from './executor.ts'
+import type { PgExecutor, PgParam, PgQueries, PgReach, PgRow, TransactionMode } from './executor.ts'
 
 interface Answer {
   readonly rows: readonly unknown[]
@@ -36,7 +36,9 @@ interface PostgresJsSession {
   unsafe(query: string, params?: string[]): PromiseLike<readonly unknown[]>
 }
 
+/** In this process alone. */
 export interface PgliteLike {
+  readonly dataDir?: string | undefined
   query(query: string, params?: unknown[]): Promise<Answer>
   transaction(step: (tx: PgliteSession) => Promise<unknown>): Promise<unknown>
   listen(channel: string, listener: (payload: string) => void): Promise<() => Promise<void>>
@@ -84,10 +86,14 @@ const ISOLATION: Readonly<Record<TransactionMode, string>> = {
   write: 'isolation level read committed read write',
 }
 
+/** A server, which any number of processes on any number of hosts may ask. */
+const SERVER: PgReach = { durable: true, multiProcess: true, multiHost: true }
+
 const rowsOf = ({ rows }: Answer): readonly PgRow[] => rows as readonly PgRow[]
 
 function fromPgPool(pool: PgPoolLike): PgExecutor {
   return {
+    reach: SERVER,
     query: async (text, params = []) => rowsOf(await pool.query({ text, values: [...params] })),
     transaction: async (mode, step) => {
       const client = await pool.connect()
@@ -142,6 +148,7 @@ function fromPostgresJs(sql: PostgresJsLike): PgExecutor {
       (await session.unsafe(text, [...params] as string[])) as readonly PgRow[],
   })
   return {
+    reach: SERVER,
     ...queries(sql),
     transaction: async <T>(mode: TransactionMode, step: (tx: PgQueries) => Promise<T>) =>
       (await sql.begin(ISOLATION[mode], (session) => step(queries(session)))) as T,
@@ -153,6 +160,7 @@ function fromPglite(db: PgliteLike): PgExecutor {
     query: async (text, params = []) => rowsOf(await session.query(text, [...params])),
   })
   return {
+    reach: { durable: isKept(db), multiProcess: false, multiHost: false },
     ...queries(db),
     transaction: async <T>(mode: TransactionMode, step: (tx: PgQueries) => Promise<T>) =>
       (await db.transaction(async (session) => {
@@ -162,6 +170,9 @@ function fromPglite(db: PgliteLike): PgExecutor {
       })) as T,
   }
 }
+
+const isKept = ({ dataDir = '' }: PgliteLike): boolean =>
+  dataDir !== '' && !dataDir.startsWith('memory://')
 
 /** The part of Kysely that runs a compiled query; its plugins must not rename our columns. */
 interface KyselySession {
@@ -178,6 +189,7 @@ function fromKysely(db: KyselyLike): PgExecutor {
     }
   }
   return {
+    reach: SERVER,
     ...queries(db as unknown as KyselySession),
     transaction: async <T>(mode: TransactionMode, step: (tx: PgQueries) => Promise<T>) =>
       (await db.transaction().execute(async (session: KyselySession) => {

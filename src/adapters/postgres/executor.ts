@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { StorageCapabilities } from '../../storage/storage.ts'
 
 /** Everything travels as text; the statement casts it. */
 export type PgParam = string | null
@@ -20,7 +21,11 @@ export interface PgQueries {
 /** `read`: the rows of one moment, nothing may be written. */
 export type TransactionMode = 'read' | 'write'
 
+/** What the client says of the database behind it. */
+export type PgReach = Pick<StorageCapabilities, 'durable' | 'multiProcess' | 'multiHost'>
+
 export interface PgExecutor extends PgQueries {
+  readonly reach: PgReach
   /** Commits what `step` did when it resolves, else rolls it back; the connection is given back in
    * either case. */
   transaction<T>(mode: TransactionMode, step: (tx: PgQueries) => Promise<T>): Promise<T>

@@ -11,6 +11,7 @@ import type { Storage } from '../../storage/storage.ts'
 import { executorOf, type PostgresClient } from './clients.ts'
 import { Connection } from './connection.ts'
 import { isListen, Listener, type PostgresListen } from './listen.ts'
+import { ledgerCommands } from './ledger.ts'
 import { type MigrationFile, migrate, migrationFiles } from './migrate.ts'
 import { Names } from './names.ts'
 import { pinCommand } from './pins.ts'
@@ -18,6 +19,7 @@ import { rowIn } from './rows.ts'
 import { dekCommands, secretCommands } from './secrets.ts'
 import { keyCommands, readingOf, tenantCommands } from './tenants-keys.ts'
 import { auditCommands, outboxCommands, usageTotals } from './usage.ts'
+import { usageGet } from './usage-rows.ts'
 
 export type {
   DrizzleLike,
@@ -127,9 +129,7 @@ export function postgres(options: PostgresOptions): Storage {
     contractVersion: 1,
     capabilities: {
       name: 'postgres',
-      durable: true,
-      multiProcess: true,
-      multiHost: true,
+      ...executor.reach,
       migratesOnStart: false,
       pushes: listener !== undefined,
     },
@@ -149,8 +149,8 @@ export function postgres(options: PostgresOptions): Storage {
     keys: keyCommands(connection),
     secrets: secretCommands(connection),
     deks: dekCommands(connection),
-    ledger: null as never,
-    usage: { totals: usageTotals(connection), get: null as never },
+    ledger: ledgerCommands(connection),
+    usage: { totals: usageTotals(connection), get: usageGet(connection) },
     outbox: outboxCommands(connection),
     audit: auditCommands(connection),
   }

@@ -51,7 +51,8 @@ const CUT = ['08', '57P01', '57P02', '57P05']
 /** Nothing was sent yet: no address, nobody there, no free connection. */
 const NEVER_SENT =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES|CONNECT_TIMEOUT)$/
-const NO_CONNECTION = /timeout exceeded when trying to connect|after calling end on the pool/
+const NO_CONNECTION =
+  /timeout exceeded when trying to connect|after calling end on the pool|PGlite is closed/
 
 /** True when the same again may work at once: the server has rolled back what it refused. */
 export function isRetry(error: unknown): boolean {

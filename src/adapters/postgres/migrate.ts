@@ -56,7 +56,7 @@ export async function migrate(
 
 async function migrateIn(tx: PgQueries, names: Names, options: MigrateOptions): Promise<void> {
   await setTimeouts(tx, WAIT_FOR_OTHERS_MS)
-  await tx.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`)
+  await tx.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})::text`)
   await setTimeouts(tx, WAIT_FOR_LOCK_MS)
   // Roles without any right to migrate may ask as long as there is nothing to do.
   if (await isDone(tx, names, options)) return

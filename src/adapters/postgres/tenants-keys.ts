@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isOlder, onPlan, planRows } from '../../budgets/plan-rows.ts'
+import { isOlder, onPlan } from '../../budgets/plan-rows.ts'
 import { toHex } from '../../kernel/encoding.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { KeyRecord, TenantRecord } from '../../storage/records.ts'
@@ -16,6 +16,7 @@ import type {
 import { writeAlso } from './also.ts'
 import type { Connection, Tx } from './connection.ts'
 import type { PgParam, PgQueries, PgRow } from './executor.ts'
+import { applyPlanBudgets } from './ledger.ts'
 import type { Names } from './names.ts'
 import {
   findTenant,
@@ -62,7 +63,7 @@ export function tenantCommands(connection: Connection): TenantCommands {
       }),
     setPlan: ({ tenantId, onlyIfOlder, ...change }, also) =>
       connection.write(tenantId, async (tx) => {
-        await tx.query(`SELECT 1 FROM ${table} WHERE id = $1 FOR UPDATE`, [tenantId])
+        await tx.query(`SELECT id FROM ${table} WHERE id = $1 FOR UPDATE`, [tenantId])
         const tenant = await needTenant(tx, names, tenantId)
         if (onlyIfOlder && !isOlder(tenant.plan, change.plan)) return null
         const changed = await setPlan(tx, names, tenant, change)
@@ -82,7 +83,7 @@ async function setPlan(
   tenant: TenantRecord,
   change: PlanChange,
 ): Promise<TenantRecord> {
-  void planRows
+  await applyPlanBudgets(tx, names, tenant, change)
   const changed = onPlan(tenant, change)
   const { plan, credentials, id } = changed
   await tx.query(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { internal } from '../migrations/sql.ts'
+import { restricted } from '../migrations/sql.ts'
 import type { Names } from '../names.ts'
 
 const HOUR_MS = 3_600_000
@@ -15,6 +15,8 @@ const DAY_MS = 86_400_000
  *
  * `tk_period_v1(period, zone, at_ms)`: the period that contains a moment; 0 and NULL for windows that
  * have none. An unknown zone raises 22023.
+ *
+ * The app role may execute them: they touch no row.
  */
 export function periodFunctions(names: Names): string[] {
   const dayStart = names.fn('tk_day_start_v1')
@@ -29,7 +31,7 @@ AS $tk$
     (timestamptz '1970-01-01 00:00:00+00' + at_ms * interval '1 millisecond') AT TIME ZONE zone
   ) * 1000)::bigint - at_ms
 $tk$`,
-    ...internal(`${offset}(text, bigint)`),
+    ...restricted(names, `${offset}(text, bigint)`),
     `CREATE OR REPLACE FUNCTION ${dayStart}(zone text, day date) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $tk$
@@ -48,7 +50,7 @@ BEGIN
   RETURN before;
 END
 $tk$`,
-    ...internal(`${dayStart}(text, date)`),
+    ...restricted(names, `${dayStart}(text, date)`),
     `CREATE OR REPLACE FUNCTION ${period}(period text, zone text, at_ms bigint,
   OUT start_ms bigint, OUT end_ms bigint)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -84,6 +86,6 @@ BEGIN
   END IF;
 END
 $tk$`,
-    ...internal(`${period}(text, text, bigint)`),
+    ...restricted(names, `${period}(text, text, bigint)`),
   ]
 }

@@ -82,8 +82,8 @@ const VARIABLES = `
   p_account integer[] := (args->>'pathAccounts')::integer[];
   p_ids text[] := (args->>'pathIds')::text[];
   p_depths text[] := (args->>'pathDepths')::text[];
-  wide boolean := args->'wide' = 'true';
-  dry boolean := args->'dry' = 'true';
+  wide boolean := coalesce(args->'wide' = 'true', false);
+  dry boolean := coalesce(args->'dry' = 'true', false);
   wide_accts text[] := '{}';
   due_ids text[] := '{}';
   due_at integer := 1;
@@ -215,7 +215,7 @@ BEGIN
     due_at := due_at + ${SWEEP_ON_REFUSAL};
   END LOOP;
   RETURN json_build_object('now', now_ms, 'codes', r_code, 'more', r_more, 'values', r_value::text,
-    'from', p_from, 'to', p_to, 'lines', p_line, 'accounts', c_acct, 'units', c_unit,
+    'paths', i_path::text, 'from', p_from, 'to', p_to, 'lines', p_line, 'accounts', c_acct, 'units', c_unit,
     'windows', c_win, 'kinds', c_kind, 'limits', c_limit::text, 'posted', c_posted::text,
     'ends', c_end);
 END`

@@ -10,6 +10,7 @@ import { periodFunctions } from '../ledger-sql/period.ts'
 import { rateFunctions } from '../ledger-sql/rates.ts'
 import { reserveFunctions } from '../ledger-sql/reserve.ts'
 import { settleFunctions } from '../ledger-sql/settle.ts'
+import { upkeepFunctions } from '../ledger-sql/upkeep.ts'
 import type { Names } from '../names.ts'
 
 export const ledgerFunctions = (names: Names): string[] => [
@@ -20,4 +21,5 @@ export const ledgerFunctions = (names: Names): string[] => [
   ...reserveFunctions(names),
   ...extendFunctions(names),
   ...settleFunctions(names),
+  ...upkeepFunctions(names),
 ]
