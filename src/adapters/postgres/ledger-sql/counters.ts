@@ -48,7 +48,8 @@ export const COUNTER_VARIABLES = `
 
 /** Each counter array, and the column or expression of counter `z` that fills it. */
 const SOURCES = {
-  c_ref: 'z.ref',
+  // Which account of the batch it belongs to; 0: to one that only came along.
+  c_ref: 'coalesce(array_position(accts, z.account_id), 0)',
   c_acct: 'z.account_id',
   c_unit: 'z.unit',
   c_win: 'z.period',
@@ -85,9 +86,10 @@ const SOURCES = {
 export type CounterArray = keyof typeof SOURCES
 
 /**
- * Locks and reads.
+ * Locks and reads. The statement that locks joins nothing: when it had to wait for a row, PostgreSQL
+ * evaluates its joins anew for that row alone, and a join with a set that is no table may lose it.
  *
- * @param accounts - a select that gives `id` and `ref`, each account once.
+ * @param accounts - a select that gives `id`.
  */
 export function lockCounters(
   names: Names,
@@ -100,10 +102,10 @@ export function lockCounters(
   INTO c_n, c_first_end, c_slides,
     ${arrays.join(', ')}
   FROM (
-    SELECT c.*, a.ref FROM (${accounts}) a
-    JOIN ${names.table('tk_counters')} c ON c.account_id = a.id
+    SELECT c.* FROM ${names.table('tk_counters')} c
+    WHERE c.account_id = ANY (ARRAY(SELECT a.id FROM (${accounts}) a))
     ORDER BY c.depth DESC, c.account_id, c.unit, c.period
-    FOR UPDATE OF c
+    FOR UPDATE
   ) z;
   c_dirty := array_fill(false, ARRAY[c_n]);`
 }

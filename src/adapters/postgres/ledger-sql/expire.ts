@@ -83,7 +83,7 @@ DECLARE
   h_ids text[];${NO_UNITS}${COUNTER_VARIABLES}${HOLD_VARIABLES}${EVENT_VARIABLES}
 BEGIN${lockCounters(
       names,
-      `SELECT DISTINCT unnest(h.accounts || h.pools) AS id, 0 AS ref
+      `SELECT unnest(h.accounts || h.pools) AS id
       FROM ${names.table('tk_holds')} h WHERE h.id = ANY (h_id)`,
       LINE_ARRAYS,
     )}

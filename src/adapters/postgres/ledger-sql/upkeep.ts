@@ -21,8 +21,7 @@ DECLARE
   tenants text[] := (args->>'tenants')::text[];${COUNTER_VARIABLES}
 BEGIN${lockCounters(
       names,
-      `SELECT a.id, 0 AS ref FROM (SELECT DISTINCT u.id FROM unnest(accts) u (id)) a
-      WHERE EXISTS (SELECT 1 FROM ${names.table('tk_counters')} e
+      `SELECT a.id FROM unnest(accts) a (id) WHERE EXISTS (SELECT 1 FROM ${names.table('tk_counters')} e
         WHERE e.account_id = a.id AND e.tenant_id = ANY (tenants))`,
       [
         'c_acct',
