@@ -65,7 +65,8 @@ export async function previewOne(
   connection: Connection,
   asked: Omit<Asked, 'ttlMs'>,
 ): Promise<ReserveResult> {
-  const item = { ...asked, ttlMs: 1 }
+  const { tenantId, accounts, amounts, paidBy } = asked
+  const item: Asked = { tenantId, accounts, amounts, ttlMs: 1, ...(paidBy && { paidBy }) }
   if (!isReserve(item)) return INVALID
   const answer = await connection.call('tk_preview_v1', columnsOf([item]))
   const [result] = resultsOf(answer as ReserveAnswer, [item])

@@ -43,7 +43,7 @@ const VARIABLES = `
   i_total text[] := (args->>'totals')::text[];
   i_sequence bigint[] := (args->>'sequences')::bigint[];
   i_ttl bigint[] := (args->>'ttls')::bigint[];
-  wide boolean := args->'wide' = 'true';
+  wide boolean := coalesce(args->'wide' = 'true', false);
   due_ids text[] := '{}';
   due_at integer := 1;
   is_due boolean;

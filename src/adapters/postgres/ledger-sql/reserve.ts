@@ -82,8 +82,8 @@ const VARIABLES = `
   p_account integer[] := (args->>'pathAccounts')::integer[];
   p_ids text[] := (args->>'pathIds')::text[];
   p_depths text[] := (args->>'pathDepths')::text[];
-  wide boolean := args->'wide' = 'true';
-  dry boolean := args->'dry' = 'true';
+  wide boolean := coalesce(args->'wide' = 'true', false);
+  dry boolean := coalesce(args->'dry' = 'true', false);
   wide_accts text[] := '{}';
   due_ids text[] := '{}';
   due_at integer := 1;

@@ -6,6 +6,7 @@
  */
 import type { Names } from '../names.ts'
 import { functions } from './functions.ts'
+import { ledgerFunctions } from './ledger-functions.ts'
 import { ledgerTables } from './ledger-tables.ts'
 import { tables } from './tables.ts'
 import { timeFunctions, timeTables } from './time.ts'
@@ -32,6 +33,7 @@ export const MIGRATIONS: readonly Migration[] = [
       ...ledgerTables(names),
       ...timeFunctions(names),
       ...functions(names),
+      ...ledgerFunctions(names),
     ],
   },
 ]
