@@ -176,7 +176,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
       ...recommendApi(storage),
     },
     plans: plansApi(storage, plans),
-    usage: usageApi(storage),
+    usage: usageApi(storage, { zone: options.zone }),
     outbox: outboxApi(storage),
     withTenantKey,
     fetch: (context) => corridorFetch(parts, readContext(context).contextOf),
