@@ -16,12 +16,12 @@ import { ledgerCommands } from './ledger.ts'
 import { isListen, Listener, type PostgresListen } from './listen.ts'
 import { type MigrationFile, migrate, migrationFiles } from './migrate.ts'
 import { Names } from './names.ts'
+import { outboxCommands } from './outbox.ts'
 import { pinCommand } from './pins.ts'
 import { rowIn } from './rows.ts'
 import { dekCommands, secretCommands } from './secrets.ts'
 import { keyCommands, readingOf, tenantCommands } from './tenants-keys.ts'
-import { auditCommands, outboxCommands, usageTotals } from './usage.ts'
-import { usageGet } from './usage-rows.ts'
+import { auditCommands, usageCommands } from './usage.ts'
 
 export type { Finding, Inspection, Severity } from '../../storage/inspection.ts'
 export type {
@@ -153,7 +153,7 @@ export function postgres(options: PostgresOptions): Storage {
     secrets: secretCommands(connection),
     deks: dekCommands(connection),
     ledger: ledgerCommands(connection),
-    usage: { totals: usageTotals(connection), get: usageGet(connection) },
+    usage: usageCommands(connection),
     outbox: outboxCommands(connection),
     audit: auditCommands(connection),
   }
