@@ -25,7 +25,7 @@
  * - ST-16 `audit` reads one moment; a repair changes nothing when what it is based on has changed.
  * - ST-17 An event leaves the queue by its lease only: acknowledged, or set aside with a reason; one
  *   that was set aside is kept, listed, and handed out again after it was put back.
- * - ST-18 A usage row is repriced once from what it said: row, entries, sums, event and `also` in one
+ * - ST-19 A usage row is repriced once from what it said: row, entries, sums, event and `also` in one
  *   step, or nothing.
  *
  * Inputs are checked and defaults filled before a store sees them; records come back frozen or fresh,
