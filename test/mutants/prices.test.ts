@@ -1,6 +1,6 @@
 /**
  * Prices with one guard taken out each: a case must notice. And stores that reprice wrongly: a case of
- * ST-18 must.
+ * ST-19 must.
  *
  * @module
  */
@@ -113,7 +113,7 @@ test.each(GUARDS)('is caught: %s', async (words, file, from, to) => {
   expect(failed.filter((title) => title.includes(words))).not.toEqual([])
 })
 
-/** Words of the case of ST-18 that must fail, what stands in the rules, what stands there instead. */
+/** Words of the case of ST-19 that must fail, what stands in the rules, what stands there instead. */
 const RULES: readonly (readonly [string, string, string])[] = [
   [
     'of 64 callers',
@@ -134,7 +134,7 @@ const RULES: readonly (readonly [string, string, string])[] = [
   ],
 ]
 
-test.each(RULES)('ST-18 is caught: %s', async (words, from, to) => {
+test.each(RULES)('ST-19 is caught: %s', async (words, from, to) => {
   const mutant = new Mutant({ file: 'budgets/reprice.ts', from, to }, [
     'budgets',
     'kernel',
@@ -148,5 +148,5 @@ test.each(RULES)('ST-18 is caught: %s', async (words, from, to) => {
     capabilities: { name: 'memory', durable: false, multiProcess: false, multiHost: false },
     make: async ({ clock }) => ({ storage: built.memory({ clock }), dispose: async () => {} }),
   })
-  expect(failed.filter((title) => title.includes('ST-18') && title.includes(words))).not.toEqual([])
+  expect(failed.filter((title) => title.includes('ST-19') && title.includes(words))).not.toEqual([])
 })
