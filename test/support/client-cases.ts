@@ -210,6 +210,8 @@ const google: ClientCase = {
   bind: (tk, context, { retries, timeoutMs }) => {
     const client = tk.withTenantKey(
       new GoogleGenAI({
+        // The environment of this test says otherwise.
+        vertexai: false,
         apiKey: PLATFORM_CANARY,
         httpOptions: {
           baseUrl: NOWHERE,

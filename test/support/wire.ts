@@ -48,6 +48,7 @@ export const openaiChat: Wire = {
     object: 'chat.completion',
     created: 1,
     model,
+    system_fingerprint: null,
     choices: [
       {
         index: 0,
@@ -171,7 +172,7 @@ export const anthropicMessages: Wire = {
     type: 'message',
     role: 'assistant',
     model,
-    content: [{ type: 'text', text, citations: null }],
+    content: [{ type: 'text', text }],
     stop_reason: 'end_turn',
     stop_sequence: null,
     usage: { ...CLAUDE_INPUT, output_tokens: 20 },
@@ -193,7 +194,7 @@ export const anthropicMessages: Wire = {
     named({
       type: 'content_block_start',
       index: 0,
-      content_block: { type: 'text', text: '', citations: null },
+      content_block: { type: 'text', text: '' },
     }),
   ],
   word: (_, text) =>
