@@ -155,7 +155,8 @@ class Calls {
 
 /** A provider whose models, however they are asked for, carry receipts. */
 function withReceipts(provider: object, calls: Calls): object {
-  const wrap = (value: unknown): unknown => (isModel(value) ? modelWithReceipts(value, calls) : value)
+  const wrap = (value: unknown): unknown =>
+    isModel(value) ? modelWithReceipts(value, calls) : value
   return new Proxy(provider as (...args: unknown[]) => unknown, {
     apply: (target, self, args) => wrap(Reflect.apply(target, self, args)),
     get: (target, name, self) => {

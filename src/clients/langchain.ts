@@ -65,7 +65,8 @@ function notRepeated(corridor: typeof fetch): typeof fetch {
     try {
       return await corridor(input, init)
     } catch (error) {
-      if (TenantKeysError.isInstance(error)) Object.defineProperty(error, RETRYABLE, { value: false })
+      if (TenantKeysError.isInstance(error))
+        Object.defineProperty(error, RETRYABLE, { value: false })
       throw error
     }
   }

@@ -59,7 +59,10 @@ export async function openClientBench(
     keyWrapper: localKeyWrapper([{ id: 'kek-1', key: testKey(1) }]),
     peppers: [{ id: 'pep-1', key: testKey(2) }],
     policy: definePolicy({
-      scopes: { chat: { providers: ids, models: [MODEL] }, tools: { providers: ids, models: ['*'] } },
+      scopes: {
+        chat: { providers: ids, models: [MODEL] },
+        tools: { providers: ids, models: ['*'] },
+      },
     }),
     providers: Object.fromEntries(
       [...PROVIDERS.values()].map(({ id, baseUrl }) => [id, { baseUrl: origin + pathOf(baseUrl) }]),
