@@ -36,6 +36,10 @@ const ENVIRONMENT = {
       'OPENROUTER_API_KEY',
       'OPENROUTER_APP_TITLE',
       'CO_API_KEY',
+      'AZURE_OPENAI_API_KEY',
+      'AWS_BEARER_TOKEN_BEDROCK',
+      'AWS_ACCESS_KEY_ID',
+      'AWS_SECRET_ACCESS_KEY',
     ].map((name) => [name, PLATFORM_CANARY]),
   ),
   ...Object.fromEntries(
@@ -45,6 +49,8 @@ const ENVIRONMENT = {
       'GROQ_BASE_URL',
       'GOOGLE_GEMINI_BASE_URL',
       'OPENROUTER_BASE_URL',
+      'AZURE_OPENAI_ENDPOINT',
+      'AWS_ENDPOINT_URL',
     ].map((name) => [name, 'http://127.0.0.1:9/environment']),
   ),
   ...Object.fromEntries(
@@ -158,7 +164,8 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
       }
       for (const piece of client.wire.stop(model)) response.write(piece)
       for (const piece of client.wire.usage(model)) response.write(piece)
-      response.end(client.wire.end().join(''))
+      for (const piece of client.wire.end()) response.write(piece)
+      response.end()
     }
     for await (const text of bind().stream()) {
       seen.push(text)

@@ -8,6 +8,11 @@ import { createAnthropic } from '@ai-sdk/anthropic'
 import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import Anthropic from '@anthropic-ai/sdk'
+import {
+  BedrockRuntimeClient,
+  ConverseCommand,
+  ConverseStreamCommand,
+} from '@aws-sdk/client-bedrock-runtime'
 import { GoogleGenAI } from '@google/genai'
 import { ChatOpenAI } from '@langchain/openai'
 import { Mistral } from '@mistralai/mistralai'
@@ -15,12 +20,13 @@ import { OpenRouter } from '@openrouter/sdk'
 import { generateText, type LanguageModel, streamText } from 'ai'
 import { CohereClientV2 } from 'cohere-ai'
 import Groq from 'groq-sdk'
-import OpenAI from 'openai'
+import OpenAI, { AzureOpenAI } from 'openai'
 import type { CallContext } from '../../src/request/parts.ts'
 import type { TenantKeys } from '../../src/tenant-keys.ts'
 import { MODEL, PLATFORM_CANARY } from './client-bench.ts'
 import {
   anthropicMessages,
+  bedrockConverse,
   cohereChat,
   gemini,
   openaiChat,
@@ -166,6 +172,78 @@ const anthropic: ClientCase = {
   },
 }
 
+const azure: ClientCase = {
+  ...openai,
+  name: 'openai, AzureOpenAI',
+  provider: 'azure',
+  header: 'api-key',
+  bind: (tk, context, { retries, timeoutMs }) => {
+    const client = tk.withTenantKey(
+      new AzureOpenAI({
+        apiKey: PLATFORM_CANARY,
+        apiVersion: '2024-10-21',
+        baseURL: NOWHERE,
+        organization: PLATFORM_CANARY,
+        defaultHeaders: canaryHeaders,
+        defaultQuery: { token: PLATFORM_CANARY },
+        maxRetries: retries,
+        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+      }),
+      context,
+    )
+    return {
+      json: async ({ model = MODEL, signal } = {}) =>
+        (await client.chat.completions.create({ model, messages }, { signal })).choices[0]!.message
+          .content!,
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(
+          client.chat.completions.create({ model, messages, stream: true }, { signal }),
+          (chunk) => chunk.choices[0]!.delta.content,
+        ),
+    }
+  },
+}
+
+const bedrock: ClientCase = {
+  name: '@aws-sdk/client-bedrock-runtime',
+  provider: 'bedrock',
+  wire: bedrockConverse,
+  header: 'authorization',
+  retries: 'option',
+  leaves: 'at once',
+  denial: 'itself',
+  bind: (tk, context, { retries }) => {
+    const client = tk.withTenantKey(
+      new BedrockRuntimeClient({
+        region: 'us-east-1',
+        endpoint: NOWHERE,
+        credentials: { accessKeyId: PLATFORM_CANARY, secretAccessKey: PLATFORM_CANARY },
+        maxAttempts: retries + 1,
+      }),
+      context,
+    )
+    const input = (modelId: string) => ({
+      modelId,
+      messages: [{ role: 'user' as const, content: [{ text: 'Hello' }] }],
+    })
+    const withAbort = (signal?: AbortSignal) => (signal ? { abortSignal: signal } : {})
+    return {
+      json: async ({ model = MODEL, signal } = {}) => {
+        const answer = await client.send(new ConverseCommand(input(model)), withAbort(signal))
+        return answer.output?.message?.content?.[0]?.text ?? ''
+      },
+      async *stream({ model = MODEL, signal } = {}) {
+        const command = new ConverseStreamCommand(input(model))
+        const { stream } = await client.send(command, withAbort(signal))
+        for await (const event of stream ?? []) {
+          const text = event.contentBlockDelta?.delta?.text
+          if (text) yield text
+        }
+      },
+    }
+  },
+}
+
 const groq: ClientCase = {
   name: 'groq-sdk',
   provider: 'groq',
@@ -210,6 +288,8 @@ const google: ClientCase = {
   bind: (tk, context, { retries, timeoutMs }) => {
     const client = tk.withTenantKey(
       new GoogleGenAI({
+        // The environment of this test says otherwise.
+        vertexai: false,
         apiKey: PLATFORM_CANARY,
         httpOptions: {
           baseUrl: NOWHERE,
@@ -503,6 +583,8 @@ const plainFetch: ClientCase = {
 export const CLIENT_CASES: readonly ClientCase[] = [
   openai,
   openaiResponse,
+  azure,
+  bedrock,
   anthropic,
   groq,
   google,

@@ -5,18 +5,21 @@
  * @module
  */
 import type { ServerResponse } from 'node:http'
+import { crc32 } from 'node:zlib'
 import { json, type SeenRequest } from './provider-server.ts'
+
+export type Piece = string | Uint8Array
 
 export interface Wire {
   /** A whole answer. */
   json(model: string, text: string): object
   /** Pieces of a stream, each as it is written to the socket. */
-  head(model: string): readonly string[]
-  word(model: string, text: string): string
+  head(model: string): readonly Piece[]
+  word(model: string, text: string): Piece
   /** What comes between the last word and the usage. */
-  stop(model: string): readonly string[]
-  usage(model: string): readonly string[]
-  end(): readonly string[]
+  stop(model: string): readonly Piece[]
+  usage(model: string): readonly Piece[]
+  end(): readonly Piece[]
   readonly streamType: string
   /** Does a request ask for a stream? */
   isStream(request: SeenRequest): boolean
@@ -49,6 +52,7 @@ export const openaiChat: Wire = {
     object: 'chat.completion',
     created: 1,
     model,
+    system_fingerprint: null,
     choices: [
       {
         index: 0,
@@ -173,7 +177,7 @@ export const anthropicMessages: Wire = {
     type: 'message',
     role: 'assistant',
     model,
-    content: [{ type: 'text', text, citations: null }],
+    content: [{ type: 'text', text }],
     stop_reason: 'end_turn',
     stop_sequence: null,
     usage: { ...CLAUDE_INPUT, output_tokens: 20 },
@@ -195,7 +199,7 @@ export const anthropicMessages: Wire = {
     named({
       type: 'content_block_start',
       index: 0,
-      content_block: { type: 'text', text: '', citations: null },
+      content_block: { type: 'text', text: '' },
     }),
   ],
   word: (_, text) =>
@@ -287,10 +291,60 @@ export const cohereChat: Wire = {
   isStream: asksInBody,
 }
 
+/** A frame of AWS's event stream encoding. */
+function frame(event: string, payload: object): Uint8Array {
+  const header = (name: string, value: string): Buffer => {
+    const length = Buffer.alloc(3)
+    length.writeUInt8(7, 0)
+    length.writeUInt16BE(value.length, 1)
+    return Buffer.concat([
+      Buffer.from([name.length]),
+      Buffer.from(name),
+      length,
+      Buffer.from(value),
+    ])
+  }
+  const headers = Buffer.concat([
+    header(':event-type', event),
+    header(':content-type', 'application/json'),
+    header(':message-type', 'event'),
+  ])
+  const body = Buffer.from(JSON.stringify(payload))
+  const bytes = Buffer.alloc(16 + headers.length + body.length)
+  bytes.writeUInt32BE(bytes.length, 0)
+  bytes.writeUInt32BE(headers.length, 4)
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, 8)), 8)
+  headers.copy(bytes, 12)
+  body.copy(bytes, 12 + headers.length)
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, -4)), bytes.length - 4)
+  return bytes
+}
+
+const BEDROCK_USAGE = { inputTokens: 100, outputTokens: 20, totalTokens: 120 }
+
+export const bedrockConverse: Wire = {
+  json: (_, text) => ({
+    output: { message: { role: 'assistant', content: [{ text }] } },
+    stopReason: 'end_turn',
+    usage: BEDROCK_USAGE,
+    metrics: { latencyMs: 1 },
+  }),
+  head: () => [frame('messageStart', { role: 'assistant' })],
+  word: (_, text) => frame('contentBlockDelta', { contentBlockIndex: 0, delta: { text } }),
+  stop: () => [
+    frame('contentBlockStop', { contentBlockIndex: 0 }),
+    frame('messageStop', { stopReason: 'end_turn' }),
+  ],
+  usage: () => [frame('metadata', { usage: BEDROCK_USAGE, metrics: { latencyMs: 1 } })],
+  end: () => [],
+  streamType: 'application/vnd.amazon.eventstream',
+  isStream: ({ url }) => url.endsWith('/converse-stream'),
+}
+
 export const WORDS = ['one ', 'two ', 'three ', 'four ', 'five ']
 
 export const modelOf = ({ url, body }: SeenRequest): string =>
-  body.model ?? /\/models?\/([^/:]+)/.exec(url)?.[1] ?? 'm'
+  body.model ?? /\/(?:models?|deployments)\/([^/:]+)/.exec(url)?.[1] ?? 'm'
 
 /** Answers as the request asks, whole. */
 export const answering =
@@ -303,7 +357,7 @@ export const answering =
     response.end()
   }
 
-export const wholeStream = (wire: Wire, model: string, words: readonly string[]): string[] => [
+export const wholeStream = (wire: Wire, model: string, words: readonly string[]): Piece[] => [
   ...wire.head(model),
   ...words.map((word) => wire.word(model, word)),
   ...wire.stop(model),
