@@ -14,6 +14,7 @@ import { commonJsBuiltins } from './scripts/common-js-builtins.ts'
 const ENTRIES = [
   { subpath: '.', name: 'index', source: 'src/index.ts' },
   { subpath: './sqlite', name: 'sqlite', source: 'src/adapters/sqlite/index.ts' },
+  { subpath: './postgres', name: 'postgres', source: 'src/adapters/postgres/index.ts' },
   { subpath: './sinks', name: 'sinks', source: 'src/adapters/sinks/index.ts' },
   { subpath: './ndjson', name: 'ndjson', source: 'src/adapters/ndjson/index.ts' },
   { subpath: './testing', name: 'testing', source: 'src/testing/index.ts' },

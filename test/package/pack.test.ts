@@ -34,6 +34,7 @@ const REACH: Readonly<Record<string, { readonly onImport: string[]; readonly onU
     onImport: ['@noble/ciphers', '@noble/hashes', 'node:module', 'zod'],
     onUse: [COMPUTED],
   },
+  postgres: { onImport: ['@noble/ciphers', '@noble/hashes', 'zod'], onUse: [] },
   sinks: { onImport: ['@noble/ciphers', '@noble/hashes', 'zod'], onUse: [] },
   ndjson: {
     onImport: ['@noble/ciphers', '@noble/hashes', 'node:fs/promises', 'node:path', 'zod'],
@@ -66,7 +67,7 @@ const COMMAND_REACH = {
 
 const FILES = [
   /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/errors\.md)$/,
-  /^dist\/(?:index|sqlite|sinks|ndjson|testing)\.(?:js|js\.map|d\.ts)$/,
+  /^dist\/(?:index|sqlite|postgres|sinks|ndjson|testing)\.(?:js|js\.map|d\.ts)$/,
   /^dist\/cli\.(?:js|js\.map)$/,
   // Code that several entries share, or that is loaded on use.
   /^dist\/[\w-]+-[\w-]{8}\.(?:js|js\.map|d\.ts)$/,

@@ -8,7 +8,7 @@ import { CHAIN_START, NO_TENANT } from '../../../audit/chain.ts'
 import { literal, type Names } from '../names.ts'
 import { AUDIT_COLUMNS, DEK_COLUMNS, KEY_COLUMNS, SECRET_COLUMNS, TENANT_COLUMNS } from '../rows.ts'
 import { outboxFunctions } from './outbox-functions.ts'
-import { definer, list, one } from './sql.ts'
+import { definer, list, ONLY_ON_PRIMARY, one } from './sql.ts'
 import { usageFunctions } from './usage-functions.ts'
 
 export function functions(names: Names): string[] {
@@ -35,6 +35,7 @@ DECLARE
   tenant jsonb;
   ends bigint;
 BEGIN
+  ${ONLY_ON_PRIMARY}
   -- The epoch comes first: what is read after it is at least as new.
   SELECT e.epoch INTO STRICT seen FROM ${names.table('tk_epoch')} e;
   key := ${one(`SELECT ${KEY_COLUMNS} FROM ${names.table('tenant_api_keys')}
