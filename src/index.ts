@@ -79,8 +79,9 @@ export {
   type ScopeDefinition,
 } from './policy/define-policy.ts'
 export type { PolicyAsk, PolicyDecision, ScopePolicy } from './policy/scope-policy.ts'
+export type { RunningCall, ServiceCall, Spent } from './request/call-service.ts'
 export type { HoldMode } from './request/hold-amounts.ts'
-export type { CallContext } from './request/parts.ts'
+export type { CallContext, CallSettings } from './request/parts.ts'
 export type { Authorization, AuthorizeAsk } from './request/preview.ts'
 export type { BudgetLeft, Receipt } from './request/receipt.ts'
 export {

@@ -24,3 +24,7 @@ export function inHeader(
     return { [header]: `${prefix}${secret.reveal()}` }
   }
 }
+
+/** As {@link bearer}; without a key no header is sent. */
+export const optionalBearer: Authorize = ({ apiKey }) =>
+  apiKey === undefined ? {} : { authorization: `Bearer ${apiKey.reveal()}` }

@@ -6,7 +6,6 @@
 import { inHeader } from './authorize.ts'
 import { geminiEmbed, geminiGenerate } from './formats/gemini.ts'
 import { geminiInteractions } from './formats/gemini-interactions.ts'
-import { openAiChat } from './formats/openai-chat.ts'
 import type { Provider } from './provider.ts'
 
 const VERSIONS = ['v1beta', 'v1']
@@ -25,11 +24,5 @@ export const google: Provider = {
       ...geminiEmbed('google', `/${version}/models/{model}`),
     ]),
     geminiInteractions('google', '/v1beta/interactions'),
-    // https://ai.google.dev/gemini-api/docs/openai: it counts thoughts beside completion_tokens.
-    openAiChat({
-      provider: 'google',
-      path: '/v1beta/openai/chat/completions',
-      hidesReasoning: /./,
-    }),
   ],
 }

@@ -21,16 +21,26 @@ export interface Provider {
   readonly credential: Readonly<Record<string, CredentialField>>
   /** Headers that carry the credential. @throws TenantKeysError TK_SECRET_NOT_FOUND */
   authorize(fields: Readonly<Record<string, Secret>>): Readonly<Record<string, string>>
-  /** Where a request goes, when public fields of the credential decide that; default: where it was sent. */
-  route?(
-    request: { readonly path: string; readonly query: URLSearchParams },
-    fields: Readonly<Record<string, string>>,
-  ): { readonly path: string; readonly query: URLSearchParams }
+  /**
+   * The server, when a public field of the credential such as a region chooses among the provider's own;
+   * default: `baseUrl`. Not asked where the operator or the tenant named a server.
+   * @returns `null` for a field that has no such form.
+   */
+  server?(fields: Readonly<Record<string, string>>): string | null
+  /** Rewrites what public fields of the credential decide, such as a deployment; default: nothing. */
+  route?(request: Routed, fields: Readonly<Record<string, string>>): Routed
   /** Headers, in lower case, that ask for a class of service with a price of its own: calls that carry
    * one are refused. Default none. */
   readonly unpricedHeaders?: readonly string[]
   /** Operations that can be metered; everything else is refused. */
   readonly operations: readonly Operation[]
+}
+
+/** A request on its way out. */
+export interface Routed {
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly body: string
 }
 
 export interface CredentialField {
@@ -57,6 +67,8 @@ export interface Operation {
   hidesReasoning(model: string): boolean
   /** Usage of a whole JSON response; `null` when it reports none that can be trusted. */
   readJson(json: unknown): ResponseUsage | null
+  /** True when a stream may come as a JSON list, each element of it an event; default false. */
+  readonly streamsJson?: boolean
   /** A reader for one event stream. */
   openStream(): StreamReader
 }

@@ -1,7 +1,7 @@
 /**
  * Google's Vertex AI, by access token. Project and location come from the credential, whatever the
- * client wrote into its URL. The built-in base URL is the global endpoint; a regional one is set by the
- * operator, or by the tenant where the operator listed its origin.
+ * client wrote into its URL; the location also chooses the server
+ * (https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations).
  *
  * Access tokens live for an hour (https://cloud.google.com/docs/authentication/token-types): the host
  * stores a new one before, as any other secret.
@@ -17,6 +17,9 @@ const PLACES = ['v1', 'v1beta1'].map(
   (version) => `/${version}/projects/{project}/locations/{location}/publishers`,
 )
 
+/** For example `europe-west4`. */
+const REGION = /^[a-z]{2,16}-[a-z]{2,16}\d{1,2}$/
+
 export const vertex: Provider = {
   id: 'vertex',
   baseUrl: 'https://aiplatform.googleapis.com',
@@ -29,12 +32,17 @@ export const vertex: Provider = {
   authorize: bearer('vertex', 'accessToken'),
   // Which share of its capacity serves a request is asked for by headers, at other prices.
   unpricedHeaders: ['x-vertex-ai-llm-request-type', 'x-vertex-ai-llm-shared-request-type'],
-  route: ({ path, query }, { project = '', location = '' }) => ({
+  server: ({ location = '' }) => {
+    if (location === 'global') return 'https://aiplatform.googleapis.com'
+    return REGION.test(location) ? `https://${location}-aiplatform.googleapis.com` : null
+  },
+  route: ({ path, query, body }, { project = '', location = '' }) => ({
     path: path.replace(
       /\/projects\/[^/]*\/locations\/[^/]*\//,
       () => `/projects/${encodeURIComponent(project)}/locations/${encodeURIComponent(location)}/`,
     ),
     query,
+    body,
   }),
   operations: PLACES.flatMap((place) => [
     ...geminiGenerate('vertex', `${place}/google/models/{model}`),

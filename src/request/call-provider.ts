@@ -68,7 +68,7 @@ export async function callProvider(
     await settleUnread(observer, 'unreadable')
     return response
   }
-  return isEventStream(response, reading.stream) ? observeStream(observer) : observeJson(observer)
+  return isStream(response, plan) ? observeStream(observer) : observeJson(observer)
 }
 
 /** Of an error: what the provider says was used all the same. */
@@ -87,13 +87,13 @@ async function send(
   settler: Settler,
 ): Promise<Response> {
   const { request, reading } = plan
-  const url = urlOf(plan)
+  const { url, body } = routed(plan)
   try {
     return await parts.fetch(url, {
       ...request.passthrough,
       method: request.method,
       headers,
-      body: reading.body,
+      body,
       // A redirect could carry the credential to another host: it is handed back as it is.
       redirect: 'manual',
       ...(request.signal ? { signal: request.signal } : {}),
@@ -125,17 +125,21 @@ async function send(
 /** Query parameters by which a client says who it is (Gemini takes its key so). */
 const IDENTITY_PARAMETERS = ['key', 'api_key', 'apikey', 'access_token', 'token']
 
-/** Where the request goes: the path written anew, the query less every identity. */
-function urlOf({ credential, target, request }: CallPlan): string {
+/** Where the request goes, and with what: the path written anew, the query less every identity. */
+function routed({ credential, target, request, reading }: CallPlan): { url: string; body: string } {
   const { operation, setting } = target
   const path = fillPath(operation.path, target.path)
   const { route } = setting.provider
-  if (!route && request.url.search === '') return credential.baseUrl + path
+  if (!route && request.url.search === '') {
+    return { url: credential.baseUrl + path, body: reading.body }
+  }
   const query = new URLSearchParams(request.url.searchParams)
   for (const name of IDENTITY_PARAMETERS) query.delete(name)
-  const routed = route?.({ path, query }, credential.publicFields) ?? { path, query }
-  const search = routed.query.toString()
-  return `${credential.baseUrl}${routed.path}${search === '' ? '' : `?${search}`}`
+  const unrouted = { path, query, body: reading.body }
+  const out = route?.(unrouted, credential.publicFields) ?? unrouted
+  const search = out.query.toString()
+  const url = `${credential.baseUrl}${out.path}${search === '' ? '' : `?${search}`}`
+  return { url, body: out.body }
 }
 
 /** Clients do not read what announces no content, so nothing would ever settle it. */
@@ -143,10 +147,14 @@ const isEmpty = (response: Response): boolean =>
   response.body === null || response.headers.get('content-length') === '0'
 
 /** Where the provider names no type, the client reads what it asked for. */
-function isEventStream(response: Response, asked: boolean): boolean {
+function isStream(response: Response, { reading, target }: CallPlan): boolean {
   const type = contentType(response)
-  return type === '' ? asked : type.startsWith('text/event-stream')
+  if (type.startsWith('application/json'))
+    return reading.stream && target.operation.streamsJson === true
+  return type === '' ? reading.stream : STREAM_TYPE.test(type)
 }
+
+const STREAM_TYPE = /^(text\/event-stream|application\/vnd\.amazon\.eventstream)/
 
 const contentType = (response: Response): string =>
   (response.headers.get('content-type') ?? '').toLowerCase()

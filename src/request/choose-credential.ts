@@ -26,7 +26,7 @@ export async function chooseCredential(
     }
     const reason = 'the tenant is set to use the platform credential'
     const { platformPublic: publicFields } = setting
-    const baseUrl = namedServer(setting.baseUrl, where)
+    const baseUrl = serverOf(setting, publicFields)
     return { source: 'platform', reason, secret: null, baseUrl, publicFields }
   }
   const name = context.credential ?? 'default'
@@ -35,7 +35,7 @@ export async function chooseCredential(
   const reason = "the tenant's own credential is configured, so it is used exclusively"
   const { publicFields } = secret
   if (secret.origin === null) {
-    const baseUrl = namedServer(setting.baseUrl, where)
+    const baseUrl = serverOf(setting, publicFields)
     return { source: 'tenant', reason, secret, baseUrl, publicFields }
   }
   // Stored while the origin was allowed; the operator may have withdrawn it since.
@@ -49,15 +49,27 @@ export async function chooseCredential(
   return { source: 'tenant', reason, secret, baseUrl, publicFields }
 }
 
-/** @throws TenantKeysError TK_ORIGIN_DENIED for a base URL that only stands for a server to be named. */
-function namedServer(
-  baseUrl: string,
+/**
+ * For calls that we send: somebody has to have said where.
+ *
+ * @throws TenantKeysError TK_ORIGIN_DENIED for a base URL that only stands for a server to be named.
+ */
+export function requireServer(
+  { baseUrl }: CredentialChoice,
   where: { readonly provider: string; readonly tenantId: string },
-): string {
-  if (!new URL(baseUrl).hostname.endsWith('.invalid')) return baseUrl
+): void {
+  if (!new URL(baseUrl).hostname.endsWith('.invalid')) return
   throw new TenantKeysError('TK_ORIGIN_DENIED', {
     ...where,
     reason: 'neither the credential nor the operator names a server for this provider',
     hint: `store an endpoint with the credential, or set options.providers.${where.provider}.baseUrl`,
   })
+}
+
+/** The operator's server, else the one that public fields of the credential name, else the provider's. */
+function serverOf(
+  { provider, baseUrl }: ProviderSetting,
+  fields: Readonly<Record<string, string>>,
+): string {
+  return baseUrl === provider.baseUrl ? (provider.server?.(fields) ?? baseUrl) : baseUrl
 }

@@ -12,9 +12,9 @@ import { Secret } from '../kernel/secret.ts'
 import { idSchema, parse } from '../kernel/validate.ts'
 import type { KeyInfo } from '../keys/key-issuer.ts'
 import type { CredentialSource } from '../storage/records.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticateKey } from './authenticate.ts'
 import { accountPath, allowedScope } from './authorize.ts'
-import { chooseCredential } from './choose-credential.ts'
+import { chooseCredential, requireServer } from './choose-credential.ts'
 import { explainDenial } from './explain-denial.ts'
 import type { CorridorParts } from './parts.ts'
 import { type BudgetLeft, budgetLeft } from './receipt.ts'
@@ -85,12 +85,13 @@ async function decide(
   const setting = parts.providers.get(provider)
   if (!setting)
     throw new TenantKeysError('TK_PROVIDER_DENIED', { reason: 'this provider is not known' })
-  const caller = await authenticate(parts, ask)
+  const caller = await authenticateKey(parts, ask.key)
   const allowed = allowedScope(
     parts.policy.decide({ keyScopes: caller.key.scopes, scope, provider, model }),
     { provider, model },
   )
   const credential = await chooseCredential(parts, ask, caller.tenant, setting)
+  requireServer(credential, { provider, tenantId: caller.tenant.id })
   if (!(await parts.prices.find({ provider, model, atMs: parts.clock.nowMs() })))
     throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
   const { tenant, key } = caller

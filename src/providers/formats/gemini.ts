@@ -41,6 +41,7 @@ export function geminiGenerate(provider: string, path: string): readonly Operati
     // Models from 2.5 on think, and show it as a summary or not at all.
     hidesReasoning: (model) => !/^gemini-(1|2\.0)/.test(model),
     readJson: readGenerated,
+    streamsJson: stream,
     openStream: () => followStream(geminiStream),
   }))
 }
@@ -72,6 +73,9 @@ function readGenerate(
 ): RequestDraft {
   const body = new RequestBody(provider, text)
   const content = readGeminiContent(body)
+  const { model: own } = body.json
+  if (isGiven(own) && own !== model && own !== `models/${model}`)
+    throw body.invalid('model', 'expected the model of the path')
   const config = body.object('generationConfig')
   for (const name of Object.keys(config)) {
     if (!CONFIG_FIELDS.has(name) && isGiven(config[name]))

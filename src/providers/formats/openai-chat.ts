@@ -22,7 +22,7 @@ export interface ChatDialect {
   /** Default `/chat/completions`. */
   readonly path?: string
   /** The field that our own maximum of output is written into; default `max_tokens`. */
-  readonly maxField?: 'max_completion_tokens' | 'max_tokens'
+  readonly maxField?: MaxField | ((model: string) => MaxField)
   /** `asked` (default): a stream reports usage when `stream_options.include_usage` asks for it.
    * `always`: it does so unasked, and the field may not be sent. */
   readonly streamUsage?: 'asked' | 'always'
@@ -37,6 +37,8 @@ export interface ChatDialect {
   /** Fields, and models, that are charged by more than tokens: such calls are refused. */
   readonly unpriced?: readonly UnpricedPart[]
 }
+
+type MaxField = 'max_completion_tokens' | 'max_tokens'
 
 export interface UnpricedPart {
   readonly field: string
@@ -111,17 +113,17 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
     bound: (limits): RequestReading => {
       const service = serviceTiers(body, model, limits)
       refuseUnpriced(dialect, body, model)
+      const field = fieldOf(dialect, model)
       const output = outputOf(body, named, limits)
       const hidesUsageChunk = asksForUsage && options.include_usage !== true
       const sent = body.toJson({
         ...request,
-        ...(output.write === null ? {} : { [dialect.maxField ?? 'max_tokens']: output.write }),
+        ...(output.write === null ? {} : { [field]: output.write }),
         ...(hidesUsageChunk ? { stream_options: { ...options, include_usage: true } } : {}),
       })
       const bytes = utf8Length(sent)
       const factor = imageFactor(dialect, model)
       const input = boundInput({ body, model, content, bytes, factor, limits })
-      const field = dialect.maxField ?? 'max_tokens'
       return {
         model,
         stream,
@@ -143,6 +145,9 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
     },
   }
 }
+
+const fieldOf = ({ maxField = 'max_tokens' }: ChatDialect, model: string): MaxField =>
+  typeof maxField === 'function' ? maxField(model) : maxField
 
 /** What one choice can produce, and the maximum to write into the request; `null`: leave it. */
 function outputOf(

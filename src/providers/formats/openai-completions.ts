@@ -20,9 +20,17 @@ export interface CompletionsDialect {
   readonly path?: string
   /** Default: OpenAI's. */
   readonly usage?: UsageFormat
+  /** As in chat. */
+  readonly streamUsage?: 'asked' | 'always'
+  /** Further fields of a request that are text or settings, separated by blanks. */
+  readonly textFields?: string
+  /** Key of what the model wrote in a stream, with its closing quote; default `text"`. */
+  readonly textKey?: string
+  /** Written into a request that names no maximum, in tokens; default 16, as OpenAI has it. */
+  readonly defaultMaxOutput?: number
 }
 
-/** What the API writes when nobody says how much; other servers go on to the end of the window. */
+/** What OpenAI writes when nobody says how much; other servers go on to the end of the window. */
 const DEFAULT_MAX_OUTPUT = 16
 
 const PROMPT_TOKENS = 8
@@ -42,18 +50,20 @@ export function openAiCompletions(dialect: CompletionsDialect): Operation {
     read: (body, path) => readCompletions(dialect, body, path?.model ?? null),
     hidesReasoning: () => false,
     readJson: (json) => readAnswer(usage, json),
-    openStream: () => followStream({ ...chatStream(usage), textKeys: ['text"'] }),
+    openStream: () =>
+      followStream({ ...chatStream(usage), textKeys: [dialect.textKey ?? 'text"'] }),
   }
 }
 
 function readCompletions(
-  { provider }: CompletionsDialect,
+  dialect: CompletionsDialect,
   text: string,
   modelInPath: string | null,
 ): RequestDraft {
+  const { provider, textFields = '', defaultMaxOutput = DEFAULT_MAX_OUTPUT } = dialect
   const body = new RequestBody(provider, text)
   const model = modelInPath ?? body.model()
-  const field = body.unlisted(TEXT_FIELDS)
+  const field = body.unlisted(new Set([...TEXT_FIELDS, ...words(textFields)]))
   const prompts = promptsOf(body)
   const stream = body.flag('stream')
   const options = body.object('stream_options')
@@ -64,15 +74,16 @@ function readCompletions(
   return {
     model,
     bound: (limits) => {
-      const hidesUsageChunk = stream && options.include_usage !== true
+      const hidesUsageChunk =
+        stream && dialect.streamUsage !== 'always' && options.include_usage !== true
       const sent = body.toJson({
         ...body.json,
-        max_tokens: named ?? DEFAULT_MAX_OUTPUT,
+        max_tokens: named ?? defaultMaxOutput,
         ...(hidesUsageChunk ? { stream_options: { ...options, include_usage: true } } : {}),
       })
       const bytes = utf8Length(sent)
       const input = inputOf(body, limits, { model, field, bytes, prompts })
-      const each = boundOutput([named ?? DEFAULT_MAX_OUTPUT], limits).tokens
+      const each = boundOutput([named ?? defaultMaxOutput], limits).tokens
       const output = checkedTotal(body, prompts * choices * each, { model, field: 'max_tokens' })
       return {
         model,

@@ -16,6 +16,9 @@ import {
  * `prompt_tokens` holds cached and written tokens, `completion_tokens` holds reasoning
  * (https://platform.openai.com/docs/api-reference/chat/object).
  *
+ * Servers of others report cached tokens as `cached_tokens` (recorded of Together behind Hugging Face) or
+ * `prompt_cache_hit_tokens` (DeepSeek, https://api-docs.deepseek.com/guides/kv_cache).
+ *
  * Some servers count reasoning beside `completion_tokens` (recorded of xAI: 1 and 228 of 241). Where
  * the total says so, they are added up; see {@link splitTotal}.
  */
@@ -37,7 +40,7 @@ export const openAiUsage: UsageFormat = {
     if (split === null) return null
     const tokens = tokenUsage({
       input: split.input,
-      cacheRead: count(input.cached_tokens),
+      cacheRead: count(input.cached_tokens ?? usage.cached_tokens ?? usage.prompt_cache_hit_tokens),
       cacheWrite: count(input.cache_write_tokens),
       inputAudio: count(input.audio_tokens),
       output: split.output,
