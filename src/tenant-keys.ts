@@ -180,7 +180,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     },
     plans: plansApi(storage, plans),
     usage: {
-      ...usageApi(storage),
+      ...usageApi(storage, { zone: options.zone }),
       ...repriceApi({ storage, prices: parts.prices, markups: parts.markups }),
     },
     prices: pricesApi(parts.prices, () => clock.nowMs()),

@@ -9,19 +9,21 @@ import { doctor } from './commands/doctor.ts'
 import { migrate } from './commands/migrate.ts'
 import { type ExitCode, explain } from './exit.ts'
 import { createOutput, type Output } from './output.ts'
-import { readStorageUrl, STORAGE_VARIABLE } from './storage-url.ts'
-import { storeOf } from './stores/index.ts'
+import { STORAGE_VARIABLE } from './storage-url.ts'
+import { type StoreOptions, storeOf } from './stores/index.ts'
 import type { Store } from './stores/store.ts'
 import { VERSION } from './version.ts'
 
-interface CommonOptions {
-  readonly storage?: string
-  readonly json?: boolean
-}
+type CommonOptions = StoreOptions & { readonly json?: boolean }
 
-const STORAGE_HELP = `Where the database is: sqlite:PATH, postgres://HOST/DATABASE, env:NAME (a
-variable that holds it), @FILE, or - (standard input). Default: ${STORAGE_VARIABLE} of
-the environment. A password is refused here: use one of the other forms, or PGPASSWORD.`
+const STORAGE_HELP = `Where the database is: sqlite:PATH, postgres://HOST/DATABASE, env:NAME (a variable that holds it), @FILE, or - (standard input). Default: ${STORAGE_VARIABLE} of the environment. A password is refused here: use one of the other forms, or PGPASSWORD.`
+
+const ADMIN_HELP = `A role that may create roles and schemas, in the forms of --storage; for migrate and crash-test. Default: the role of --storage.`
+
+const MEMBER_HELP = `A login role of your program that becomes a member of the app role; more than once for several. Default: with --admin the role of --storage.`
+
+const CONNECTIONS_HELP =
+  'How many all your processes may open together; compared with what the server allows.'
 
 const EXIT_HELP = 'Exit code: 0 in order, 1 somebody has to act, 2 could not run.'
 
@@ -34,7 +36,7 @@ export function buildProgram(onExit: (code: ExitCode) => void): Command {
   ): Promise<void> => {
     const output = createOutput({ json: options.json ?? false })
     try {
-      onExit(await command(storeOf(readStorageUrl(options.storage)), output))
+      onExit(await command(storeOf(options), output))
     } catch (error) {
       output.document({ command: name, ok: false, error: explain(error) })
       throw error
@@ -56,8 +58,17 @@ export function buildProgram(onExit: (code: ExitCode) => void): Command {
       .option('-s, --storage <url>', STORAGE_HELP)
       .option('--json', 'one JSON document on standard output, progress on standard error')
       .allowExcessArguments(false)
+      .optionsGroup('PostgreSQL:')
+      .option('--schema <name>', 'where the tables are (default: tenantkeys)')
+      .option('--prefix <text>', 'put before the name of every table and function')
+      .option('--single-role', 'one role for everything; no policy stands between tenants')
+      .option('--owner-role <name>', 'who owns the tables (default: tk_owner)')
+      .option('--app-role <name>', 'what your login role is a member of (default: tk_app)')
+      .option('--admin <url>', ADMIN_HELP)
 
   command('migrate', 'Make or update the tables.')
+    .option('--member <role>', MEMBER_HELP, collect)
+    .optionsGroup('Options:')
     .option(
       '--status',
       'only say which version is there; exit code 1 when it is not the current one',
@@ -85,6 +96,8 @@ ${EXIT_HELP}`,
     )
 
   command('doctor', 'Check everything that can be checked while it runs.')
+    .option('--connections <n>', CONNECTIONS_HELP, whole(1, 1_000_000))
+    .optionsGroup('Options:')
     .option('--tenant <id>', 'look at the budgets of this tenant and of those below it only')
     .option('--apply', 'mend counters, holds and usage rows; each mend is an audit row')
     .option('--actor <name>', 'who is named in those audit rows', 'tenantkeys doctor')
@@ -111,6 +124,7 @@ ${EXIT_HELP}`,
     )
 
   command('crash-test', 'Prove on your own database that no dollar and no event goes astray.')
+    .optionsGroup('Options:')
     .option('--seconds <n>', 'how long calls are made', whole(1, 3600), 20)
     .option('--processes <n>', 'worker processes', whole(1, 64), 4)
     .option('--callers <n>', 'callers in each of them', whole(1, 1000), 16)
@@ -137,6 +151,8 @@ all 0; 1 when one is not; 2 could not run; 130 interrupted.`,
     )
   return program
 }
+
+const collect = (one: string, before: readonly string[] = []): string[] => [...before, one]
 
 /** A whole number; anything else is refused with the bounds. */
 function whole(min: number, max: number): (text: string) => number {

@@ -66,12 +66,14 @@ function parse(text: string, from: string): StorageUrl {
     }
     return { kind: 'sqlite', target: path, shown: `sqlite:${path}` }
   }
-  if (/^postgres(?:ql)?:\/\//.test(url)) return postgresUrl(url, from)
+  if (/^postgres(?:ql)?:(?:\/\/|$)/.test(url)) return postgresUrl(url, from)
   // What it holds is not repeated: it may be anything, also a password in the wrong place.
   throw new UsageError(`${from} is not a storage URL. Use ${FORMS}.`)
 }
 
-function postgresUrl(url: string, from: string): StorageUrl {
+/** `postgres:` alone is the server that PGHOST and the like name. */
+function postgresUrl(text: string, from: string): StorageUrl {
+  const url = text.includes('//') ? text : 'postgres://'
   if (!URL.canParse(url)) throw new UsageError(`${from} is not a URL.`)
   const { username, host, pathname } = new URL(url)
   const user = username === '' ? '' : `${username}@`

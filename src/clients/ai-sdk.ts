@@ -91,7 +91,6 @@ export function bindAiSdk<F extends object>(given: F, binding: Binding): F {
  */
 function ownProvider(factory: Factory): string {
   const probe = factory({
-    name: 'compatible',
     apiKey: PLACEHOLDER,
     baseURL: 'https://tenantkeys.invalid',
     fetch: () => Promise.reject(new TypeError('fetch failed')),

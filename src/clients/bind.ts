@@ -7,6 +7,7 @@
 import { TenantKeysError } from '../kernel/errors.ts'
 import { bindAiSdk, isAiSdk } from './ai-sdk.ts'
 import { bindAnthropic, isAnthropic } from './anthropic.ts'
+import { bindBedrock, isBedrock } from './bedrock.ts'
 import { type Binding, notBindable } from './binding.ts'
 import { bindCohere, isCohere } from './cohere.ts'
 import { bindGoogleGenAi, isGoogleGenAi } from './google-genai.ts'
@@ -35,6 +36,7 @@ function bind<C extends object>(client: C, binding: Binding): C {
   if (isGoogleGenAi(client)) return bindGoogleGenAi(client, binding)
   if (isSpeakeasy(client)) return bindSpeakeasy(client, binding)
   if (isCohere(client)) return bindCohere(client, binding)
+  if (isBedrock(client)) return bindBedrock(client, binding)
   if (isAiSdk(client)) return bindAiSdk(client, binding)
   throw notBindable(
     'its shape is not that of a known SDK client',

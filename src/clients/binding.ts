@@ -43,7 +43,7 @@ export function compareBaseUrl(
 
 /** Where an SDK that brings `suffix` with each of its paths has to begin. */
 export function withoutSuffix(baseUrl: string, suffix: string): string {
-  return baseUrl.endsWith(suffix) ? baseUrl.slice(0, -suffix.length) : baseUrl
+  return baseUrl.endsWith(suffix) ? baseUrl.slice(0, baseUrl.length - suffix.length) : baseUrl
 }
 
 /** Where an SDK that expects `suffix` in its base URL has to begin. */

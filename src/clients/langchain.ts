@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { TenantKeysError } from '../kernel/errors.ts'
 import { type Binding, compareBaseUrl, notBindable, PLACEHOLDER } from './binding.ts'
 import { bindOpenAi, isOpenAi } from './openai.ts'
 
@@ -38,7 +39,8 @@ export function isLangChain(model: unknown): model is LangChainLike {
  * the answers. */
 const CONNECTION = ['apiKey', 'openAIApiKey', 'configuration', 'completions', 'responses']
 
-export function bindLangChain<M extends LangChainLike>(model: M, binding: Binding): M {
+export function bindLangChain<M extends LangChainLike>(model: M, given: Binding): M {
+  const binding = { ...given, fetchFor: (id: string) => notRepeated(given.fetchFor(id)) }
   const provider = binding.provider ?? 'openai'
   const baseURL = binding.baseUrlOf(provider)
   compareBaseUrl(binding, provider, model.completions.clientConfig?.baseURL, baseURL)
@@ -52,6 +54,22 @@ export function bindLangChain<M extends LangChainLike>(model: M, binding: Bindin
   })
   for (const api of [bound.completions, bound.responses]) useBoundClient(api, binding)
   return keepBound(bound, binding)
+}
+
+/** How LangChain marks errors that a second try does not mend
+ * (libs/langchain-core, src/errors/index.ts). */
+const RETRYABLE = Symbol.for('langchain.errors.retryable')
+
+function notRepeated(corridor: typeof fetch): typeof fetch {
+  return async (input, init) => {
+    try {
+      return await corridor(input, init)
+    } catch (error) {
+      if (TenantKeysError.isInstance(error))
+        Object.defineProperty(error, RETRYABLE, { value: false })
+      throw error
+    }
+  }
 }
 
 function useBoundClient(api: InnerModel, binding: Binding): void {

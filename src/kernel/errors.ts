@@ -143,6 +143,9 @@ export interface ErrorDetails {
 
 const MARK = Symbol.for('tenantkeys.error')
 
+/** Causes may go round in circles. */
+const MAX_DEPTH = 10
+
 /**
  * The error that every part of tenantkeys throws.
  *
@@ -186,6 +189,19 @@ export class TenantKeysError extends Error {
       // A Proxy that throws when it is asked is none of ours.
       return false
     }
+  }
+
+  /**
+   * Ours, in an error of an SDK that wraps whatever its `fetch` throws: the error itself or the nearest
+   * of its causes; `null`: there is none.
+   */
+  static find(error: unknown): TenantKeysError | null {
+    let at: unknown = error
+    for (let depth = 0; depth < MAX_DEPTH && typeof at === 'object' && at !== null; depth++) {
+      if (TenantKeysError.isInstance(at)) return at
+      at = read(at as Record<string, unknown>, 'cause')
+    }
+    return null
   }
 
   toJSON(): object {

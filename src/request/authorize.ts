@@ -8,7 +8,7 @@ import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { PolicyDecision } from '../policy/scope-policy.ts'
 import type { AccountRef, Amounts } from '../storage/ledger-records.ts'
-import { chooseCredential, requireServer } from './choose-credential.ts'
+import { chooseCredential } from './choose-credential.ts'
 import { firstOutput, holdAmounts } from './hold-amounts.ts'
 import type {
   CallContext,
@@ -48,7 +48,6 @@ export async function authorize(
     { provider, model },
   )
   const credential = await chooseCredential(parts, context, caller.tenant, target.setting)
-  requireServer(credential, { provider, tenantId: caller.tenant.id })
   const price = await parts.prices.find({ provider, model, atMs: parts.clock.nowMs() })
   if (!price) throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
   const reading = draft.bound(price)

@@ -26,7 +26,7 @@ export async function chooseCredential(
     }
     const reason = 'the tenant is set to use the platform credential'
     const { platformPublic: publicFields } = setting
-    const baseUrl = serverOf(setting, publicFields)
+    const baseUrl = serverOf(setting, publicFields, where)
     return { source: 'platform', reason, secret: null, baseUrl, publicFields }
   }
   const name = context.credential ?? 'default'
@@ -35,7 +35,7 @@ export async function chooseCredential(
   const reason = "the tenant's own credential is configured, so it is used exclusively"
   const { publicFields } = secret
   if (secret.origin === null) {
-    const baseUrl = serverOf(setting, publicFields)
+    const baseUrl = serverOf(setting, publicFields, where)
     return { source: 'tenant', reason, secret, baseUrl, publicFields }
   }
   // Stored while the origin was allowed; the operator may have withdrawn it since.
@@ -50,26 +50,23 @@ export async function chooseCredential(
 }
 
 /**
- * For calls that we send: somebody has to have said where.
+ * The operator's server, else the provider's own.
  *
  * @throws TenantKeysError TK_ORIGIN_DENIED for a base URL that only stands for a server to be named.
  */
-export function requireServer(
-  { baseUrl }: CredentialChoice,
-  where: { readonly provider: string; readonly tenantId: string },
-): void {
-  if (!new URL(baseUrl).hostname.endsWith('.invalid')) return
-  throw new TenantKeysError('TK_ORIGIN_DENIED', {
-    ...where,
-    reason: 'neither the credential nor the operator names a server for this provider',
-    hint: `store an endpoint with the credential, or set options.providers.${where.provider}.baseUrl`,
-  })
-}
-
-/** The operator's server, else the one that public fields of the credential name, else the provider's. */
 function serverOf(
   { provider, baseUrl }: ProviderSetting,
   fields: Readonly<Record<string, string>>,
+  where: { readonly provider: string; readonly tenantId: string },
 ): string {
-  return baseUrl === provider.baseUrl ? (provider.server?.(fields) ?? baseUrl) : baseUrl
+  // Called in callbacks only, which know where.
+  if (provider.operations.length === 0) return baseUrl
+  const isOperators = baseUrl !== provider.baseUrl
+  const server = isOperators || !provider.server ? baseUrl : provider.server(fields)
+  if (server !== null && !new URL(server).hostname.endsWith('.invalid')) return server
+  throw new TenantKeysError('TK_ORIGIN_DENIED', {
+    ...where,
+    reason: 'neither the credential nor the operator names a server for this provider',
+    hint: `store an endpoint with the credential, or set options.providers.${provider.id}.baseUrl`,
+  })
 }

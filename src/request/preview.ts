@@ -14,7 +14,7 @@ import type { KeyInfo } from '../keys/key-issuer.ts'
 import type { CredentialSource } from '../storage/records.ts'
 import { authenticateKey } from './authenticate.ts'
 import { accountPath, allowedScope } from './authorize.ts'
-import { chooseCredential, requireServer } from './choose-credential.ts'
+import { chooseCredential } from './choose-credential.ts'
 import { explainDenial } from './explain-denial.ts'
 import type { CorridorParts } from './parts.ts'
 import { type BudgetLeft, budgetLeft } from './receipt.ts'
@@ -91,7 +91,6 @@ async function decide(
     { provider, model },
   )
   const credential = await chooseCredential(parts, ask, caller.tenant, setting)
-  requireServer(credential, { provider, tenantId: caller.tenant.id })
   if (!(await parts.prices.find({ provider, model, atMs: parts.clock.nowMs() })))
     throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
   const { tenant, key } = caller

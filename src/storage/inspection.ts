@@ -36,10 +36,8 @@ export interface Inspection {
 }
 
 /** One step of a schema, as SQL that can be run by hand, each once and in order. */
-export interface Migration {
-  /** Version of the schema after it. */
-  readonly version: number
-  /** For a file name: `0001_tables`. */
+export interface MigrationFile {
+  /** For example `001_tenantkeys.sql`. */
   readonly name: string
   readonly sql: string
 }

@@ -68,8 +68,8 @@ describe('tenantkeys migrate on SQLite', () => {
     const args = ['migrate', '--sql', '--out', out, '-s', 'sqlite:nowhere.db']
     const { code, doc } = await cli.json(args)
     expect(code).toBe(0)
-    const [first] = doc.migrations as { file: string; sql: string }[]
-    const path = join(out, first!.file)
+    const [first] = doc.files as { name: string; sql: string }[]
+    const path = join(out, first!.name)
     expect(readFileSync(path, 'utf8')).toBe(first!.sql)
     expect((await cli.run(args)).code).toBe(0)
     writeFileSync(path, '-- mine')

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { AccountRef } from '../../src/storage/ledger-records.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { tenantAccount } from '../../src/testing/storage-conformance/ledger-bench.ts'
-import { keyIdOf, NONE, newKey, tenants } from '../../src/testing/storage-conformance/samples.ts'
+import { NONE, newKey, tenants } from '../../src/testing/storage-conformance/samples.ts'
 import { migrated, type OpenStore, openStore, type StoreSpec } from '../support/open-store.ts'
 import {
   POSTGRES_KINDS,
@@ -49,7 +49,7 @@ async function plant(storage: Storage, round: string): Promise<AccountRef[][]> {
   return Promise.all(
     Array.from({ length: PROCESSES }, async (_, n) => {
       const tenantId = `tenant-${round}-${n}`
-      const keyId = keyIdOf(1_000_000 * n + Number(round.replace(/\D/g, '')))
+      const keyId = `key${`${round}x${n}`.padStart(13, '0')}`
       await tenants(storage, `${tenantId}<${team}`)
       await storage.keys.create(newKey(tenantId, n, { keyId }), NONE)
       const path = [

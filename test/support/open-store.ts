@@ -18,6 +18,8 @@ export type StoreSpec =
       readonly connections?: number
       /** How long one statement may stay unanswered, in ms; default: for ever, as pg has it. */
       readonly queryMs?: number
+      /** Where the listener of pushes connects; default: there is none. */
+      readonly listenUrl?: string
     }
 
 export interface OpenStore {
@@ -39,7 +41,9 @@ export function openStore(spec: StoreSpec): OpenStore {
   })
   // As every host must: an idle connection that breaks is no reason to end the process.
   pool.on('error', () => {})
-  const storage = postgres({ client: pool, roles: ROLES })
+  const { listenUrl } = spec
+  const listen = listenUrl === undefined ? {} : { listen: () => new pg.Client(listenUrl) }
+  const storage = postgres({ client: pool, roles: ROLES, ...listen })
   const close = async (): Promise<void> => {
     await storage.close()
     await pool.end()

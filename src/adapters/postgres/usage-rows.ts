@@ -4,9 +4,7 @@
  * @module
  */
 import type { HoldLine, SettleItem, UsageDraft, UsageRecord } from '../../storage/ledger-records.ts'
-import type { UsageCommands } from '../../storage/storage.ts'
 import { flagsText, numbersText, textsText } from './array-text.ts'
-import type { Connection } from './connection.ts'
 import { isCountRecord, isTextRecord, listOf, RowReader } from './decode.ts'
 import type { PgQueries, PgRow } from './executor.ts'
 import type { Names } from './names.ts'
@@ -98,11 +96,6 @@ export async function findUsage(
   return row ? usageOf(row) : null
 }
 
-export const usageGet =
-  (connection: Connection): UsageCommands['get'] =>
-  (at) =>
-    connection.read(at.tenantId, (tx) => findUsage(tx, connection.names, at))
-
 export async function addUsage(tx: PgQueries, names: Names, usage: UsageRecord): Promise<void> {
   const given = usageColumns([usage])
   const own: Record<string, string> = {
@@ -143,7 +136,7 @@ export async function repriceRow(tx: PgQueries, names: Names, usage: UsageRecord
   )
 }
 
-function usageOf(columns: PgRow): UsageRecord {
+export function usageOf(columns: PgRow): UsageRecord {
   const row = new RowReader('api_key_usage_logs', columns)
   return {
     id: row.text('id'),

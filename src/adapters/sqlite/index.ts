@@ -17,7 +17,7 @@ import { dekCommands, secretCommands } from './secrets.ts'
 import { keyCommands, tenantCommands } from './tenants-keys.ts'
 import { auditCommands, usageCommands } from './usage.ts'
 
-export type { Finding, Inspection, Migration, Severity } from '../../storage/inspection.ts'
+export type { Finding, Inspection, MigrationFile, Severity } from '../../storage/inspection.ts'
 export type { SqliteDatabaseLike, SqliteStatementLike, SqliteValue } from './client.ts'
 export { inspectSqlite } from './inspect.ts'
 export { sqliteMigrations } from './schema.ts'

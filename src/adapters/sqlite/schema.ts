@@ -6,7 +6,7 @@
  * @module
  */
 import { TenantKeysError } from '../../kernel/errors.ts'
-import type { Migration } from '../../storage/inspection.ts'
+import type { MigrationFile } from '../../storage/inspection.ts'
 import type { SqliteClient } from './client.ts'
 
 export const SCHEMA_VERSION = 1
@@ -246,10 +246,9 @@ export const SCHEMA_NAMES: readonly string[] = TABLES.flatMap(
 )
 
 /** The tables as SQL for whoever runs their migrations by hand; `migrate()` takes them as they are. */
-export const sqliteMigrations = (): readonly Migration[] => [
+export const sqliteMigrations = (): readonly MigrationFile[] => [
   {
-    version: SCHEMA_VERSION,
-    name: '0001_tables',
+    name: '001_tenantkeys.sql',
     sql: `BEGIN IMMEDIATE;\n${TABLES.map((statement) => `${statement};\n`).join('')}COMMIT;\n`,
   },
 ]

@@ -13,6 +13,7 @@ import {
 import { EXIT, type ExitCode, UsageError } from '../exit.ts'
 import type { Output } from '../output.ts'
 import type { Store } from '../stores/store.ts'
+import { driftFinding } from './drift-finding.ts'
 
 export async function crashTest(
   store: Store,
@@ -44,11 +45,14 @@ export async function crashTest(
   }
 }
 
+/** Of what disagrees, so many are shown. */
+const SHOWN = 10
+
 const isClean = (r: CrashTestResult): boolean =>
-  r.overCapNanoUsd === 0n && r.eventsLost === 0 && r.eventsDoubled === 0 && r.drifts === 0
+  r.overCapNanoUsd === 0n && r.eventsLost === 0 && r.eventsDoubled === 0 && r.drifts.length === 0
 
 function documentOf(store: Store, settings: CrashTestSettings, result: CrashTestResult): object {
-  const { server, overCapNanoUsd, ...figures } = result
+  const { server, overCapNanoUsd, drifts, ...figures } = result
   return {
     command: 'crash-test',
     ok: isClean(result),
@@ -57,6 +61,8 @@ function documentOf(store: Store, settings: CrashTestSettings, result: CrashTest
     ...settings,
     overCapUsd: formatUsd(overCapNanoUsd),
     ...figures,
+    drifts: drifts.length,
+    disagreements: drifts.slice(0, SHOWN).map((drift) => driftFinding(drift).message),
   }
 }
 
@@ -79,7 +85,9 @@ function print(
   mustBeZero('dollars over cap', formatUsd(r.overCapNanoUsd))
   mustBeZero('events lost', String(r.eventsLost))
   mustBeZero('events doubled', String(r.eventsDoubled))
-  mustBeZero('books that disagree', String(r.drifts))
+  mustBeZero('books that disagree', String(r.drifts.length))
+  for (const drift of r.drifts.slice(0, SHOWN)) output.line(`  ${driftFinding(drift).message}`)
+  if (r.drifts.length > SHOWN) output.line(`  and ${r.drifts.length - SHOWN} more`)
   output.line()
   row('calls settled', `${r.settled}, ${r.lateSettles} of them late`)
   row('calls voided', String(r.voided))

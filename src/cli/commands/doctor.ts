@@ -45,7 +45,7 @@ export async function doctor(
   const open = findings.filter(({ severity }) => severity === 'error' || severity === 'warning')
   print(store, { ...last, findings }, output)
   output.line()
-  output.line(open.length === 0 ? 'Nothing to do.' : `${open.length} of these need somebody.`)
+  output.line(summary(open.length))
   output.document({
     command: 'doctor',
     ok: open.length === 0,
@@ -58,6 +58,11 @@ export async function doctor(
     findings,
   })
   return open.length === 0 ? EXIT.ok : EXIT.findings
+}
+
+const summary = (open: number): string => {
+  if (open === 0) return 'Nothing to do.'
+  return open === 1 ? '1 finding needs somebody.' : `${open} findings need somebody.`
 }
 
 /** An inspection with what the clock of this machine said about the same moment. */
@@ -110,15 +115,20 @@ async function lookInside(
     return [...ledger, await trailFinding(storage)]
   } catch (error) {
     if (!TenantKeysError.isInstance(error) || !UNREADABLE.has(error.code)) throw error
-    const { message } = error
-    return [{ subject: 'ledger', severity: 'error', message: `unreadable: ${message}`, hint: null }]
+    const { code, message, details } = error
+    const found = code === 'TK_CONFIG_INVALID' ? details.reason : message
+    return [{ subject: 'ledger', severity: 'error', message: `unreadable: ${found}`, hint: null }]
   } finally {
     await storage.close()
   }
 }
 
-/** What a table that is missing or damaged answers: a finding, not a reason to stop. */
-const UNREADABLE: ReadonlySet<string> = new Set(['TK_STORE_CORRUPT', 'TK_STORE_NOT_MIGRATED'])
+/** A table that is missing or damaged, a role that the store refuses: findings, no reason to stop. */
+const UNREADABLE: ReadonlySet<string> = new Set([
+  'TK_STORE_CORRUPT',
+  'TK_STORE_NOT_MIGRATED',
+  'TK_CONFIG_INVALID',
+])
 
 async function ledgerFindings(
   storage: Storage,

@@ -5,7 +5,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Migration } from '../../storage/inspection.ts'
+import type { MigrationFile } from '../../storage/inspection.ts'
 import { EXIT, type ExitCode, UsageError } from '../exit.ts'
 import type { Output } from '../output.ts'
 import type { Store } from '../stores/store.ts'
@@ -29,30 +29,25 @@ export async function migrate(
   return options.status ? status(store, output) : apply(store, output)
 }
 
-const fileOf = ({ name }: Migration): string => `${name}.sql`
-
 function printSql(
-  migrations: readonly Migration[],
+  migrations: readonly MigrationFile[],
   out: string | undefined,
   output: Output,
 ): ExitCode {
   if (out !== undefined) {
     mkdirSync(out, { recursive: true })
     for (const migration of migrations) {
-      const path = join(out, fileOf(migration))
+      const path = join(out, migration.name)
       writeNew(path, migration.sql)
       output.line(path)
     }
   } else {
     for (const migration of migrations) {
-      output.line(`-- ${fileOf(migration)}: version ${migration.version} of the schema`)
+      output.line(`-- ${migration.name}`)
       output.line(migration.sql.trimEnd())
     }
   }
-  output.document({
-    command: 'migrate',
-    migrations: migrations.map((m) => ({ ...m, file: fileOf(m) })),
-  })
+  output.document({ command: 'migrate', ok: true, files: migrations })
   return EXIT.ok
 }
 

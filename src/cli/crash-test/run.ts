@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkBudgets } from '../../budgets/check.ts'
+import { type BudgetDrift, checkBudgets } from '../../budgets/check.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Store } from '../stores/store.ts'
@@ -26,7 +26,7 @@ export interface CrashTestSettings {
 export interface CrashTestResult extends Verdict {
   readonly server: string
   /** What `tk.budgets.check` found in the end: counters, holds and usage rows that disagree. */
-  readonly drifts: number
+  readonly drifts: readonly BudgetDrift[]
   readonly kills: number
   readonly admitted: number
   readonly refused: number
@@ -98,7 +98,7 @@ async function runIn(scratch: Store, context: Context): Promise<CrashTestResult>
     const { drifts } = await checkBudgets(storage, { tenantId: ROOT })
     const snapshot = await storage.ledger.audit(ROOT)
     if (!snapshot) throw new TenantKeysError('TK_TENANT_NOT_FOUND', { tenantId: ROOT })
-    return { server, ...work, drifts: drifts.length, ...judge(readJournals(folder), snapshot) }
+    return { server, ...work, drifts, ...judge(readJournals(folder), snapshot) }
   } finally {
     await storage.close()
   }

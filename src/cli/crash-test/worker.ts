@@ -18,6 +18,7 @@ import { STOP, type WorkerReport, type WorkerTask } from './messages.ts'
 import { MAX_ASK_NANO_USD, PATHS } from './scene.ts'
 
 const REPORT_EVERY_MS = 200
+const MAX_PROVIDER_MS = 4
 const EXPORT_BATCH = 200
 /** Of an exporter that was killed, others take over after this. */
 const LEASE_MS = 1000
@@ -125,6 +126,9 @@ class Worker {
       return
     }
     this.#counts.admitted++
+    // The provider's answer takes its time; without it a store that answers in one tick would leave
+    // this process none for its timers and messages.
+    await pause(below(MAX_PROVIDER_MS + 1))
     if (below(10) === 0) {
       const { ok } = await this.#insist(() => this.#guard.void({ holdId, tenantId }))
       if (ok) this.#counts.voided++
@@ -155,6 +159,7 @@ class Worker {
       usage: {
         ...CALL,
         ...NAMES,
+        operation: 'chat',
         servedModel: null,
         outcome: 'completed',
         quality: 'measured',
@@ -166,12 +171,11 @@ class Worker {
         chargedNanoUsd: actual,
         paidBy: 'platform',
         billable: true,
+        secretId: null,
+        secretVersion: null,
         tags: {},
         durationMs: null,
         responseBytes: null,
-        operation: 'chat',
-        secretId: null,
-        secretVersion: null,
       },
     }
     this.#journal.note('asked', holdId, String(actual))

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { Inspection, Migration } from '../../storage/inspection.ts'
+import type { Inspection, MigrationFile } from '../../storage/inspection.ts'
 import type { Storage } from '../../storage/storage.ts'
+import type { PostgresSpec } from './postgres.ts'
 
 export interface Store {
   readonly kind: 'sqlite' | 'postgres'
@@ -19,7 +20,7 @@ export interface Store {
   /** Makes or updates the tables. */
   migrate(): Promise<void>
   /** Every step of the schema, without a connection. */
-  migrations(): readonly Migration[]
+  migrations(): readonly MigrationFile[]
   /** A place of its own beside the user's tables, on the same disk. */
   scratch(): Promise<Scratch>
 }
@@ -31,4 +32,4 @@ export interface Scratch {
 }
 
 /** A store as plain data. */
-export type StoreSpec = { readonly kind: 'sqlite'; readonly file: string }
+export type StoreSpec = { readonly kind: 'sqlite'; readonly file: string } | PostgresSpec

@@ -16,6 +16,7 @@ export const SLIDES = 2
 export const COUNTER_VARIABLES = `
   now_ms bigint;
   high_ms bigint;
+  all_accts text[];
   c_n integer;
   c_first_end bigint;
   c_slides boolean;
@@ -48,7 +49,8 @@ export const COUNTER_VARIABLES = `
 
 /** Each counter array, and the column or expression of counter `z` that fills it. */
 const SOURCES = {
-  c_ref: 'z.ref',
+  // The place of its account in the accounts of the batch; 0 for those of pools and of other holds.
+  c_ref: 'coalesce(array_position(accts, z.account_id), 0)',
   c_acct: 'z.account_id',
   c_unit: 'z.unit',
   c_win: 'z.period',
@@ -85,9 +87,10 @@ const SOURCES = {
 export type CounterArray = keyof typeof SOURCES
 
 /**
- * Locks and reads.
+ * Locks and reads. The statement that locks reads nothing but counters: when it has had to wait, the
+ * server looks again at the changed row alone, and of a join it may find no partner then.
  *
- * @param accounts - a select that gives `id` and `ref`, each account once.
+ * @param accounts - a select that gives their ids.
  */
 export function lockCounters(
   names: Names,
@@ -95,15 +98,16 @@ export function lockCounters(
   arrays: readonly CounterArray[],
 ): string {
   return `
+  all_accts := ARRAY(${accounts});
   SELECT count(*)::integer, min(z.period_end_ms), bool_or(z.period IN ('rate_second', 'rate_minute')),
     ${arrays.map((name) => `array_agg(${SOURCES[name]})`).join(',\n    ')}
   INTO c_n, c_first_end, c_slides,
     ${arrays.join(', ')}
   FROM (
-    SELECT c.*, a.ref FROM (${accounts}) a
-    JOIN ${names.table('tk_counters')} c ON c.account_id = a.id
+    SELECT c.* FROM ${names.table('tk_counters')} c
+    WHERE c.account_id = ANY (all_accts)
     ORDER BY c.depth DESC, c.account_id, c.unit, c.period
-    FOR UPDATE OF c
+    FOR UPDATE
   ) z;
   c_dirty := array_fill(false, ARRAY[c_n]);`
 }

@@ -35,13 +35,9 @@ export function reserveFunctions(names: Names): string[] {
 /** The accounts of the batch and of the pools that their counters name; and those of holds that are
  * due or known already, when a call is made again because of them. */
 const accounts = (names: Names): string => `
-      SELECT b.id, b.ref::integer FROM unnest(accts) WITH ORDINALITY b (id, ref)
-      UNION ALL
-      SELECT more.id, 0 FROM (
-        SELECT p.overflow_account FROM ${names.table('tk_counters')} p
-          WHERE p.account_id = ANY (accts) AND p.overflow_account IS NOT NULL
-        UNION SELECT w.id FROM unnest(wide_accts) w (id)
-      ) more (id) WHERE more.id <> ALL (accts)`
+      SELECT unnest(accts) UNION SELECT unnest(wide_accts)
+      UNION SELECT p.overflow_account FROM ${names.table('tk_counters')} p
+        WHERE p.account_id = ANY (accts) AND p.overflow_account IS NOT NULL`
 
 const ARRAYS = [
   'c_ref',
