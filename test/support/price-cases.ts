@@ -47,7 +47,7 @@ const charged = (
   m: PriceModules,
   row: Partial<PriceRow>,
   own: Partial<ChargeModule.ChargeInput> = {},
-): ChargeModule.Charge =>
+): ChargeModule.PricedCharge =>
   m.charge.chargeFor({
     row: priceRow({ rates: plain, ...row }),
     tokens: used(text),

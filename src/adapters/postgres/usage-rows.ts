@@ -86,9 +86,11 @@ export async function findUsage(
   tx: PgQueries,
   names: Names,
   at: { readonly tenantId: string; readonly id: string },
+  lock: '' | 'FOR UPDATE' = '',
 ): Promise<UsageRecord | null> {
   const [row] = await tx.query(
-    `SELECT ${USAGE_ROW} FROM ${names.table('api_key_usage_logs')} WHERE tenant_id = $1 AND id = $2`,
+    `SELECT ${USAGE_ROW} FROM ${names.table('api_key_usage_logs')}
+     WHERE tenant_id = $1 AND id = $2 ${lock}`,
     [at.tenantId, at.id],
   )
   return row ? usageOf(row) : null
@@ -120,6 +122,17 @@ export async function addUsage(tx: PgQueries, names: Names, usage: UsageRecord):
        (${[...Object.keys(own), ...COLUMNS.map(([column]) => column)].join(', ')})
      VALUES (${values.join(', ')})`,
     [...Object.values(own), ...COLUMNS.map(([column]) => given[column]!)],
+  )
+}
+
+/** What a new price changes of a row. */
+export async function repriceRow(tx: PgQueries, names: Names, usage: UsageRecord): Promise<void> {
+  const { tenantId, id, priceId, costNanoUsd, chargedNanoUsd, quality } = usage
+  await tx.query(
+    `UPDATE ${names.table('api_key_usage_logs')}
+     SET price_id = $3, cost_nano_usd = $4::bigint, charged_nano_usd = $5::bigint, quality = $6
+     WHERE tenant_id = $1 AND id = $2`,
+    [tenantId, id, priceId, String(costNanoUsd), String(chargedNanoUsd), quality],
   )
 }
 

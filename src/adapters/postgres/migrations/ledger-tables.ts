@@ -154,7 +154,17 @@ export function ledgerTables(names: Names): string[] {
     ...closed(names, 'tk_counter_history', 'tenant_id', ['SELECT', 'INSERT', 'UPDATE']),
     ...closed(names, 'tk_holds', 'tenant_id', ['SELECT', 'INSERT', 'UPDATE']),
     ...closed(names, 'api_key_usage_logs', 'tenant_id', ['SELECT', 'INSERT']),
+    ...repriceable(names),
     ...closed(names, 'tk_budget_entries', 'tenant_id', ['SELECT', 'INSERT']),
     ...closed(names, 'tk_outbox', 'tenant_id', ['INSERT']),
   ]
 }
+
+/** Of a usage row only what a later price decides can be changed (ST-19). */
+const repriceable = (names: Names): string[] =>
+  names.app === null
+    ? []
+    : [
+        `GRANT UPDATE (price_id, cost_nano_usd, charged_nano_usd, quality)
+         ON ${names.table('api_key_usage_logs')} TO ${names.app}`,
+      ]
