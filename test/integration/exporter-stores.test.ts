@@ -59,10 +59,11 @@ function killExporters(open: () => Promise<StoreSpec>): void {
       const isExact = n % 2 === 0
       const child = await start([JSON.stringify(spec), file, isExact ? 'halt' : ''])
       // Real processes, real time: half of the kills land wherever they do.
-      if (isExact) {
-        const waits = (await storage.outbox.backlog({ limit: 1 })).waiting > 0
-        if (waits) await Promise.race([once(child, 'message'), soon(3000)])
-      } else await soon(Math.random() * 60)
+      const waits = (await storage.outbox.backlog({ limit: 1 })).waiting > 0
+      const sent = once(child, 'message')
+      child.send('go')
+      if (isExact && waits) await sent
+      else await soon(Math.random() * 60)
       await kill(child)
     }
     const killed = linesOf(file)

@@ -31,7 +31,7 @@ const exporter = createExporter({
     },
   ],
 })
-exporter.start()
+process.on('message', () => exporter.start())
 // Its channel to the parent keeps it alive, not the exporter.
 process.on('disconnect', () => process.exit())
 process.send?.('ready')
