@@ -282,7 +282,7 @@ describe('poison', () => {
     },
   )
 
-  test('T-U5 an event that the sink names is set aside at once, with its reason on one line', async () => {
+  test('US-2 T-U5 an event that the sink names is set aside at once, with its reason on one line', async () => {
     const poison = idOf(250)
     const sink = scriptedSink((events) => {
       const accepted = events.map(({ id }) => id).filter((id) => id !== poison)
