@@ -34,10 +34,15 @@ export interface Cli {
 
 export type JsonDocument = Record<string, unknown>
 
-/** @param folder - of the test; drivers are found beside the command, as in a project. */
-export async function buildCli(folder: string, entry = 'src/cli/main.ts'): Promise<Cli> {
+/** @param folder - of the test; unless `linked` is false, drivers are found beside the command, as in
+ *   a project. */
+export async function buildCli(
+  folder: string,
+  entry = 'src/cli/main.ts',
+  { linked = true }: { readonly linked?: boolean } = {},
+): Promise<Cli> {
   const script = await bundle(entry, join(folder, 'cli'), 'tenantkeys')
-  symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
+  if (linked) symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
   const run: Cli['run'] = (args, options = {}) =>
     runScript(script, args, { cwd: folder, ...options })
   return {

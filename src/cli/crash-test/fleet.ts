@@ -44,11 +44,12 @@ export class Fleet {
     while (!this.#stopping && this.#workers.size < this.#size) this.#start()
   }
 
-  /** SIGKILL for one that works, chosen at random, and another in its place. @returns false: none did. */
+  /** SIGKILL for one that works, chosen at random, and another in its place. @returns false: too few
+   * of them work yet; a slow machine must not spend its time on starting processes only. */
   async killOne(): Promise<boolean> {
     const victims = [...this.#working]
     const victim = victims[Math.floor(Math.random() * victims.length)]
-    if (!victim) return false
+    if (!victim || victims.length < this.#size / 2) return false
     await this.#kill(victim)
     this.fill()
     return true
