@@ -105,7 +105,7 @@ BEGIN${lockCounters(names, holdAccounts(names), [
         a := i_amount[base + l_u[j]];${changeLine(names, {
           held: "(CASE WHEN h_state[x] = 'expired' THEN 0 ELSE -held_amount END)",
           posted: 'a',
-          then: `
+          after: `
           IF a > 0 AND c_posted[k] >= c_next[k] THEN${alert}
           END IF;`,
         })}

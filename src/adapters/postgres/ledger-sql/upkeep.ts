@@ -21,8 +21,10 @@ DECLARE
   tenants text[] := (args->>'tenants')::text[];${COUNTER_VARIABLES}
 BEGIN${lockCounters(
       names,
-      `SELECT e.account_id FROM ${names.table('tk_counters')} e
-      WHERE e.account_id = ANY (accts) AND e.tenant_id = ANY (tenants)`,
+      `
+        SELECT t.id, max(e.depth) AS depth FROM unnest(accts) t (id)
+        JOIN ${names.table('tk_counters')} e ON e.account_id = t.id
+        WHERE e.tenant_id = ANY (tenants) GROUP BY t.id`,
       [
         'c_acct',
         'c_unit',
