@@ -140,6 +140,6 @@ export type { RepriceApi, RepricedUsage, RepriceInput, RepriceResult } from './u
 export type { Statement, StatementInput, StatementLine, StatementSums } from './usage/statement.ts'
 export type { UnpricedOption } from './usage/unpriced.ts'
 export type { UsageApi, UsageExportInput, UsageListInput, UsageRow } from './usage/usage-api.ts'
-export type { UsageFormat } from './usage/usage-export.ts'
+export type { ExportFormat } from './usage/usage-export.ts'
 export type { UsageFilterInput, UsagePeriod, UsageQueryInput } from './usage/usage-query.ts'
 export type { SinkAnswer, UsageSink } from './usage/usage-sink.ts'

@@ -12,7 +12,7 @@ import { idSchema, pageFields, parse } from '../kernel/validate.ts'
 import type { UsageRecord } from '../storage/ledger-records.ts'
 import type { Page, Storage, UsageFilter, UsageQuery, UsageTotal } from '../storage/storage.ts'
 import { type Statement, type StatementInput, usageStatement } from './statement.ts'
-import { type UsageFormat, usageText } from './usage-export.ts'
+import { type ExportFormat, usageText } from './usage-export.ts'
 import {
   filterFields,
   filterOf,
@@ -46,7 +46,7 @@ export interface UsageListInput extends UsageFilterInput, PageInput {
 export interface UsageExportInput extends UsageFilterInput {
   /** Default: one tenant after the other, in order of id. */
   readonly tenantId?: string | undefined
-  readonly format: UsageFormat
+  readonly format: ExportFormat
 }
 
 export interface UsageApi {

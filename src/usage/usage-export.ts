@@ -8,7 +8,7 @@ import { usagePayload } from '../budgets/ledger.ts'
 import { formatUsd } from '../budgets/money.ts'
 import type { UsageRecord } from '../storage/ledger-records.ts'
 
-export type UsageFormat = 'csv' | 'ndjson'
+export type ExportFormat = 'csv' | 'ndjson'
 
 type Cell = string | number | boolean | null
 
@@ -54,7 +54,7 @@ const COLUMNS: Readonly<Record<string, (row: UsageRecord) => Cell>> = {
 /** One text for each page of rows; CSV begins with a line of column names. */
 export async function* usageText(
   pages: AsyncIterable<readonly UsageRecord[]>,
-  format: UsageFormat,
+  format: ExportFormat,
 ): AsyncGenerator<string> {
   if (format === 'csv') yield csvLine(Object.keys(COLUMNS))
   const line = format === 'csv' ? csvRow : jsonRow
