@@ -12,7 +12,7 @@ import { admitted, plantTrees, requests, reserveItem } from './lib/scene.mjs'
 
 const CALLERS = 64
 const POOL = 10
-const TREES = 256
+const TREES = 64
 const BY_HAND = 'the same statements by hand, one transaction each'
 
 export const parts = {

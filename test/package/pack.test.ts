@@ -31,7 +31,7 @@ const REACH: Readonly<Record<string, { readonly onImport: string[]; readonly onU
   },
   // The driver's name is computed: the one of `libsql` and `better-sqlite3` that is there.
   sqlite: {
-    onImport: ['@noble/ciphers', '@noble/hashes', 'node:module', 'zod'],
+    onImport: ['@noble/ciphers', '@noble/hashes', 'node:fs', 'node:module', 'zod'],
     onUse: [COMPUTED],
   },
   postgres: { onImport: ['@noble/ciphers', '@noble/hashes', 'zod'], onUse: [] },
@@ -59,6 +59,7 @@ const COMMAND_REACH = {
     'node:os',
     'node:path',
     'node:timers/promises',
+    'node:url',
     'node:util',
     'zod',
   ],

@@ -33,6 +33,8 @@ export async function crashTest(
     print(store, settings, result, output)
     output.line()
     output.line(passed ? output.styled('green', 'PASSED') : output.styled('red', 'FAILED'))
+    if (passed && result.settled < FEW)
+      output.line('With so few calls that says little: use --seconds.')
     output.document(documentOf(store, settings, result))
     return passed ? EXIT.ok : EXIT.findings
   } catch (error) {
@@ -44,6 +46,9 @@ export async function crashTest(
     process.off('SIGTERM', stop)
   }
 }
+
+/** Calls below which a pass is no news. */
+const FEW = 1000
 
 /** Of what disagrees, so many are shown. */
 const SHOWN = 10

@@ -89,7 +89,7 @@ export class Fleet {
 
   #hear(worker: ChildProcess, report: WorkerReport): void {
     if (report.failed !== null) this.#failure ??= report.failed
-    if (report.admitted > 0) this.#working.add(worker)
+    if (report.acknowledged > 0) this.#working.add(worker)
     this.#onReport(report)
   }
 

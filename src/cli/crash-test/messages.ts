@@ -22,6 +22,8 @@ export interface WorkerReport {
   readonly admitted: number
   readonly refused: number
   readonly voided: number
+  /** Settles that were acknowledged. */
+  readonly acknowledged: number
   /** Answers of the store that it did not give, such as TK_STORE_BUSY; each was asked again. */
   readonly retried: number
   readonly lateSettles: number

@@ -31,6 +31,7 @@ export interface CrashTestResult extends Verdict {
   readonly admitted: number
   readonly refused: number
   readonly voided: number
+  readonly acknowledged: number
   readonly retried: number
   readonly lateSettles: number
   readonly reserveMs: Percentiles
@@ -190,7 +191,7 @@ async function drain(storage: Storage, folder: string): Promise<void> {
 
 /** Sums of what the workers report. */
 class Tally {
-  #sums = { admitted: 0, refused: 0, voided: 0, retried: 0, lateSettles: 0 }
+  #sums = { admitted: 0, refused: 0, voided: 0, acknowledged: 0, retried: 0, lateSettles: 0 }
   readonly #reserveMs: number[] = []
   readonly #settleMs: number[] = []
 

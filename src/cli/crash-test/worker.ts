@@ -62,7 +62,7 @@ class Worker {
   readonly #guard: BudgetGuard
   readonly #journal: Journal
   #stopped = false
-  #counts = { admitted: 0, refused: 0, voided: 0, retried: 0, lateSettles: 0 }
+  #counts = noCounts()
   #reserveMs: number[] = []
   #settleMs: number[] = []
 
@@ -98,7 +98,7 @@ class Worker {
     this.#reserveMs = []
     this.#settleMs = []
     const report: WorkerReport = { ...this.#counts, reserveMs, settleMs, failed }
-    this.#counts = { admitted: 0, refused: 0, voided: 0, retried: 0, lateSettles: 0 }
+    this.#counts = noCounts()
     process.send?.(report)
   }
 
@@ -182,6 +182,7 @@ class Worker {
     const settled = await this.#timed(this.#settleMs, () => this.#guard.settle(item))
     // Also when it was refused: a store that does not take what was spent has lost it.
     this.#journal.note('settled', holdId, String(actual))
+    this.#counts.acknowledged++
     if (settled.ok && settled.state === 'late_posted') this.#counts.lateSettles++
   }
 
@@ -228,6 +229,15 @@ class Worker {
 }
 
 const MAX_TRIES = 20
+
+const noCounts = () => ({
+  admitted: 0,
+  refused: 0,
+  voided: 0,
+  acknowledged: 0,
+  retried: 0,
+  lateSettles: 0,
+})
 
 const below = (n: number): number => Math.floor(Math.random() * n)
 
