@@ -110,6 +110,26 @@ export type * from './storage/records.ts'
 export type * from './storage/storage.ts'
 export { createTenantKeys, type Health, type TenantKeys } from './tenant-keys.ts'
 export type { CreateTenant, TenantsApi } from './tenants/tenants-api.ts'
-export type { HostPrice } from './usage/price.ts'
+export {
+  createExporter,
+  type Exporter,
+  type ExporterOptions,
+  type FlushResult,
+} from './usage/exporter.ts'
+export type { ExporterSettings } from './usage/exporter-options.ts'
+export type { HostPrice, HostRates, HostServiceTier, HostTier } from './usage/host-price.ts'
+export type { Markup } from './usage/markup.ts'
+export type { OutboxApi } from './usage/outbox-api.ts'
+export type {
+  BundledTable,
+  PriceAsk,
+  PriceInfo,
+  PricesApi,
+  TokenPriceInfo,
+  UsdPerMTok,
+} from './usage/prices-api.ts'
+export type { Ratio } from './usage/rate.ts'
+export type { RepriceApi, RepricedUsage, RepriceInput, RepriceResult } from './usage/reprice.ts'
+export type { UnpricedOption } from './usage/unpriced.ts'
 export type { UsageApi, UsageQueryInput, UsageRow } from './usage/usage-api.ts'
-export type { UsageSink } from './usage/usage-sink.ts'
+export type { SinkAnswer, UsageSink } from './usage/usage-sink.ts'

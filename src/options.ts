@@ -30,7 +30,11 @@ import type { HoldMode } from './request/hold-amounts.ts'
 import type { ProviderSetting } from './request/parts.ts'
 import type { KeyWrapper } from './secrets/key-wrapper.ts'
 import type { Storage } from './storage/storage.ts'
-import type { HostPrice } from './usage/price.ts'
+import { type ExporterSettings, exporterSchema, sinksSchema } from './usage/exporter-options.ts'
+import type { HostPrice } from './usage/host-price.ts'
+import { type Markup, type MarkupBook, readMarkups } from './usage/markup.ts'
+import { type ReadUnpriced, readUnpriced, type UnpricedOption } from './usage/unpriced.ts'
+import type { UsageSink } from './usage/usage-sink.ts'
 
 export interface TenantKeysOptions {
   /** Where everything is kept: `memory()`, `sqlite({ file })`. */
@@ -43,6 +47,11 @@ export interface TenantKeysOptions {
   readonly policy: ScopePolicy
   /** Prices of the host's own; they win over the bundled table. */
   readonly prices?: readonly HostPrice[] | undefined
+  /** What tenants are billed beyond the cost of a call; default: the cost. Budgets count the cost. */
+  readonly markups?: readonly Markup[] | undefined
+  /** Lets models without a price through, at a maximum per call: `{ maxUsdPerCall: '0.50' }`. Default:
+   * their calls are refused with TK_PRICE_MISSING. */
+  readonly unpriced?: UnpricedOption | undefined
   /** What a call costs in credits of your own, counted beside US dollars by budgets of the unit
    * `credits`; default: not counted. */
   readonly credits?: CreditPrices | undefined
@@ -97,6 +106,12 @@ export interface TenantKeysOptions {
   readonly settleWaitMs?: number | undefined
   /** A key whose state could not be confirmed for this long is refused; 2,000 to 60,000 ms, default 5,000. */
   readonly maxStaleMs?: number | undefined
+  /** Who gets usage events; default nobody: they wait in the outbox. Exporting begins at once and
+   * never keeps the process alive. */
+  readonly sinks?: readonly UsageSink[] | undefined
+  /** How sinks are served. `start: false` leaves it to `tk.flush()`, for functions that are frozen
+   * between requests. */
+  readonly exporter?: (ExporterSettings & { readonly start?: boolean | undefined }) | undefined
   /** Gets ids and codes only. Default: none. */
   readonly logger?: Logger | undefined
   /** Called for everything the running process notices. Default: none. */
@@ -147,6 +162,8 @@ const schema = z.strictObject({
     isContract1,
   ),
   prices: z.array(z.unknown()).optional(),
+  markups: z.array(z.unknown()).optional(),
+  unpriced: z.unknown().optional(),
   credits: z
     .strictObject({
       perCall: z.string().optional(),
@@ -178,6 +195,8 @@ const schema = z.strictObject({
   settle: z.enum(['durable', 'background']).default('durable'),
   settleWaitMs: z.int().min(1).max(60_000).default(2000),
   maxStaleMs: z.int().min(2000).max(60_000).default(5000),
+  sinks: sinksSchema.default([]),
+  exporter: exporterSchema.prefault({}),
   logger: objectWith<Logger>(
     ['debug', 'info', 'warn', 'error'],
     'expected a logger such as console',
@@ -201,21 +220,25 @@ type Defaulted =
   | 'settle'
   | 'settleWaitMs'
   | 'maxStaleMs'
+  | 'sinks'
   | 'clock'
 
 /** Options with every default filled in. */
 export type ReadOptions = Omit<
   TenantKeysOptions,
-  Defaulted | 'plans' | 'defaultPlan' | 'services'
+  Defaulted | 'plans' | 'defaultPlan' | 'markups' | 'unpriced' | 'exporter' | 'services'
 > & {
   readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
 } & {
   readonly creditRates: CreditRates | null
+  readonly markups: MarkupBook
+  readonly unpriced: ReadUnpriced | null
   readonly timers: Timers
   readonly settings: ReadonlyMap<string, ProviderSetting>
   readonly allowedOrigins: ReadonlySet<string>
   readonly plans: ReadonlyMap<string, Plan>
   readonly defaultPlan: string | null
+  readonly exporter: z.output<typeof exporterSchema>
 }
 
 /** @throws TenantKeysError TK_CONFIG_INVALID naming the option */
@@ -239,9 +262,13 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     settle: read.settle,
     settleWaitMs: read.settleWaitMs,
     maxStaleMs: read.maxStaleMs,
+    sinks: read.sinks,
+    exporter: read.exporter,
     clock: options.clock ?? { ...systemMonotonicClock, ...systemWallClock },
     timers: timersOf(options.clock) ?? systemTimers,
     creditRates: readCreditPrices(read.credits),
+    markups: readMarkups(options.markups),
+    unpriced: readUnpriced(options.unpriced),
     settings: providerSettings(options, knownProviders(read.services)),
     allowedOrigins: new Set(
       read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),

@@ -30,7 +30,13 @@ import type { SecretStore } from './secrets/secret-store.ts'
 import { type SecretsApi, secretsApi } from './secrets/secrets-api.ts'
 import type { EpochReading, Storage } from './storage/storage.ts'
 import { type TenantsApi, tenantsApi } from './tenants/tenants-api.ts'
+import { gatedBudgetGuard } from './usage/export-gate.ts'
+import { OutboxExporter } from './usage/exporter.ts'
+import { GENAI_PRICES_DATE } from './usage/genai-prices.ts'
+import { type OutboxApi, outboxApi } from './usage/outbox-api.ts'
 import { priceTable } from './usage/price-table.ts'
+import { type PricesApi, pricesApi } from './usage/prices-api.ts'
+import { type RepriceApi, repriceApi } from './usage/reprice.ts'
 import { type UsageApi, usageApi } from './usage/usage-api.ts'
 
 /** Everything one installation of tenantkeys can do. Made by {@link createTenantKeys}. */
@@ -40,7 +46,9 @@ export interface TenantKeys extends AsyncDisposable {
   readonly secrets: SecretsApi
   readonly budgets: BudgetsApi & SharesApi & RecommendApi
   readonly plans: PlansApi
-  readonly usage: UsageApi
+  readonly usage: UsageApi & RepriceApi
+  readonly prices: PricesApi
+  readonly outbox: OutboxApi
   /**
    * Binds an SDK client to one caller: returns a client of the same type whose calls go out with the
    * tenant's own credential, inside its policy and budget, and are metered. The given client is not
@@ -89,9 +97,10 @@ export interface TenantKeys extends AsyncDisposable {
   migrate(): Promise<void>
   /** Does the store answer? Never throws. */
   health(): Promise<Health>
-  /** Waits for settles that are still being retried (before a serverless function returns). */
+  /** Waits for settles that are still being retried, then exports what waits to the sinks, for at most
+   * 10 s (before a serverless function returns). What a sink did not take stays in the outbox. */
   flush(): Promise<void>
-  /** Flushes, then closes the store. Idempotent. No call is needed for a process to end. */
+  /** Flushes, then closes sinks and store. Idempotent. No call is needed for a process to end. */
   close(): Promise<void>
 }
 
@@ -110,10 +119,12 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   const options = readOptions(input)
   const { storage, keyWrapper, clock } = options
   const secrets = envelopeSecretStore({ storage, keyWrapper, clock })
-  const parts = wire(options, secrets)
+  const exporter = exporterOf(options)
+  const parts = wire(options, secrets, exporter)
   const plans = new PlanBook({ storage, plans: options.plans, defaultPlan: options.defaultPlan })
   if (options.migrate) await start(options)
   else await checkKeys(options).catch(unlessNotMigrated)
+  if (options.exporter.start) exporter.start()
 
   const ambient = createAmbient<CallContext>()
   /** Checked now where it is given now, else looked for by every call. */
@@ -136,9 +147,11 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   }
   const flush = async (): Promise<void> => {
     while (parts.pending.size > 0) await Promise.allSettled(parts.pending)
+    await exporter.flush()
   }
   const close = async (): Promise<void> => {
     await flush()
+    await exporter.stop()
     try {
       await storage.close()
     } finally {
@@ -166,7 +179,12 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
       ...recommendApi(storage),
     },
     plans: plansApi(storage, plans),
-    usage: usageApi(storage),
+    usage: {
+      ...usageApi(storage),
+      ...repriceApi({ storage, prices: parts.prices, markups: parts.markups }),
+    },
+    prices: pricesApi(parts.prices, () => clock.nowMs()),
+    outbox: outboxApi(storage),
     withTenantKey,
     fetch: (context) => corridorFetch(parts, readContext(context).contextOf),
     run: (context, fn) => {
@@ -188,8 +206,16 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   }
 }
 
-function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
+function exporterOf(options: ReadOptions): OutboxExporter {
+  const { storage, sinks, clock, timers, exporter } = options
+  const { start: _, ...settings } = exporter
+  const reporter = createReporter(options)
+  return new OutboxExporter({ ...settings, storage, sinks, reporter, clock, timers })
+}
+
+function wire(options: ReadOptions, secrets: SecretStore, exporter: OutboxExporter): CorridorParts {
   const { storage, clock, timers } = options
+  const reporter = createReporter(options)
   return {
     issuer: localKeyIssuer({
       storage,
@@ -199,13 +225,20 @@ function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
     }),
     findTenant: (tenantId) => storage.tenants.get(tenantId),
     policy: options.policy,
-    guard: storageBudgetGuard({ storage, clock, timers }),
+    guard: gatedBudgetGuard(storageBudgetGuard({ storage, clock, timers }), exporter),
     secrets,
     credits: options.creditRates,
-    prices: priceTable({ hostPrices: options.prices ?? [] }),
+    prices: priceTable({
+      hostPrices: options.prices ?? [],
+      unpriced: options.unpriced,
+      now: () => clock.nowMs(),
+      onStale: (ageDays) =>
+        reporter.emit({ kind: 'prices.stale', date: GENAI_PRICES_DATE, ageDays }),
+    }),
+    markups: options.markups,
     providers: options.settings,
     allowedOrigins: options.allowedOrigins,
-    reporter: createReporter(options),
+    reporter,
     receipts: createReceiptBook(),
     clock,
     timers,

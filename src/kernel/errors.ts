@@ -78,6 +78,8 @@ export const ERROR_CODES = {
   TK_BUDGET_HOLD_LOST: info(409, 'The hold has expired or is finished.'),
   TK_PRICE_MISSING: info(400, 'No price is known for this model, so it is refused.'),
 
+  TK_OUTBOX_FULL: info(503, 'Too many usage events wait to be exported.', true),
+
   TK_CONTEXT_MISSING: info(500, 'Nobody says on whose behalf this call is made.'),
   TK_CLIENT_NOT_BINDABLE: info(500, 'This client cannot be bound safely.'),
   TK_RECEIPT_UNKNOWN: info(404, 'No receipt belongs to this value.'),

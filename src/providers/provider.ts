@@ -79,6 +79,8 @@ export type PathValues = Readonly<Record<string, string>>
 export interface ModelLimits {
   readonly contextWindow: number | null
   readonly maxOutput: number | null
+  /** Classes of service, by name, that have a price besides the standard one; default none. */
+  readonly serviceTiers?: Readonly<Record<string, unknown>>
 }
 
 /** A request that was parsed, and not yet bounded. */
@@ -106,6 +108,15 @@ export interface RequestReading {
     /** At most so much of what is charged by other counts than tokens, such as
      * `web_search_requests`; default none. */
     readonly counts?: Readonly<Record<string, number>>
+    /** Classes of service, besides the standard one, that it may be served in; default: all that have
+     * a price. A request that names one says so here, as it is held at the dearest of them. */
+    readonly serviceTiers?: readonly string[]
+    /** False where an input or output of this kind is ruled out; default: where it has a rate of its
+     * own, any token may be one. */
+    readonly inputImage?: boolean
+    readonly inputVideo?: boolean
+    readonly outputImage?: boolean
+    readonly outputVideo?: boolean
     /** True when the request asks for a cache of one hour, false when it does not; default: it may. */
     readonly cacheWrite1h?: boolean
   }

@@ -68,6 +68,7 @@ export async function authorize(
     scope,
     credential,
     price,
+    markup: parts.markups.of({ id: caller.tenant.id, plan: caller.tenant.plan?.name ?? null }),
     amounts: amountsFor(output),
     firstOutput: output,
     mostOutput: reading.bound.output,

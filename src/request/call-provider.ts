@@ -109,6 +109,7 @@ async function send(
         counts: {},
         providerCostNanoUsd: null,
         servedModel: null,
+        serviceTier: null,
       })
       throw request.signal.reason
     }

@@ -170,6 +170,7 @@ async function held(parts: CorridorParts, ask: Ask): Promise<HeldCall> {
       scope: allowedScope(decision, { provider, model }),
       credential: await chooseCredential(parts, context, caller.tenant, setting),
       price: null,
+      markup: parts.markups.of({ id: caller.tenant.id, plan: caller.tenant.plan?.name ?? null }),
       amounts,
       firstOutput: 0,
       mostOutput: 0,
@@ -227,6 +228,7 @@ async function finish<T>(
       httpStatus: null,
       tokens: NO_TOKENS,
       servedModel: null,
+      serviceTier: null,
     })
   const once = (): void => {
     if (said) {

@@ -19,7 +19,7 @@ export interface Observed {
   readonly parts: Pick<CorridorParts, 'receipts'>
 }
 
-/** A class of service that we have no price for makes the figure an estimate. */
+/** What it has no price for makes the figure an estimate; see {@link chargeFor}. */
 export function settleReported(
   { settler, response }: Observed,
   outcome: CallOutcome,
@@ -28,12 +28,13 @@ export function settleReported(
   const { tokens, counts, providerCostNanoUsd, servedModel, serviceTier } = usage
   return settler.settle({
     outcome,
-    quality: serviceTier === null ? usage.quality : 'estimated',
+    quality: usage.quality,
     httpStatus: response.status,
     tokens,
     counts,
     providerCostNanoUsd,
     servedModel,
+    serviceTier,
   })
 }
 
@@ -65,5 +66,6 @@ export function settleEstimated(
     counts: {},
     providerCostNanoUsd: null,
     servedModel: null,
+    serviceTier: null,
   })
 }

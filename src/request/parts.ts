@@ -14,6 +14,7 @@ import type { Operation, PathValues, Provider, RequestReading } from '../provide
 import type { SecretInfo, SecretStore } from '../secrets/secret-store.ts'
 import type { AccountRef, Amounts } from '../storage/ledger-records.ts'
 import type { CredentialSource, TenantRecord } from '../storage/records.ts'
+import type { AppliedMarkup, MarkupBook } from '../usage/markup.ts'
 import type { PriceRow, PriceTable } from '../usage/price.ts'
 import type { HoldMode } from './hold-amounts.ts'
 import type { Receipt, ReceiptBook } from './receipt.ts'
@@ -27,6 +28,8 @@ export interface CorridorParts {
   readonly guard: BudgetGuard
   readonly secrets: SecretStore
   readonly prices: PriceTable
+  /** What tenants are billed beyond the cost. */
+  readonly markups: MarkupBook
   /** What calls cost in credits; `null`: credits are not counted. */
   readonly credits: CreditRates | null
   readonly providers: ReadonlyMap<string, ProviderSetting>
@@ -153,6 +156,7 @@ export interface HeldCall extends Caller {
   readonly credential: CredentialChoice
   /** `null`: whoever makes the call says what it cost. */
   readonly price: PriceRow | null
+  readonly markup: AppliedMarkup
   /** What it holds at first: the upper bound of the cost, or less where the hold grows. */
   readonly amounts: Amounts
   /** Tokens of output that these are for, and that the call can come to. */

@@ -16,6 +16,7 @@ import type {
   UsageQuality,
 } from '../storage/ledger-records.ts'
 import type { CredentialSource } from '../storage/records.ts'
+import type { Charge } from '../usage/charge.ts'
 import type { HeldCall } from './parts.ts'
 
 /** As JSON its amounts are decimal strings. */
@@ -53,13 +54,17 @@ export interface Receipt {
   readonly tokens: TokenUsage
   /** What else was counted, such as `web_search_requests`; empty: nothing. */
   readonly counts: Readonly<Record<string, number>>
-  /** `null`: whoever made the call said what it cost. */
-  readonly priceId: string | null
+  /** Id of the price row, then what else decided: ` tier:flex`, ` web_search_requests?` for what had no
+   * price, ` markup:standard@1`. `said`: whoever made the call
+   * said what it cost. */
+  readonly priceId: string
   readonly costNanoUsd: bigint
   /** The same as an exact decimal string. */
   readonly costUsd: string
   /** A gateway's own figure for the call; `null`: it gave none. */
   readonly providerCostNanoUsd: bigint | null
+  /** It is another than ours, by more than rounding explains. */
+  readonly providerCostDiffers: boolean
   /** What the tenant is billed, cost with its markup; 0 when it is not billable. */
   readonly chargedNanoUsd: bigint
   /** The same as an exact decimal string. */
@@ -114,14 +119,15 @@ export interface CallEnd {
   readonly costNanoUsd?: bigint
   /** Bytes of the answer that were read; default: not counted. */
   readonly responseBytes?: number
+  /** The class of service that it was served in; `null`: the standard one. */
+  readonly serviceTier: string | null
 }
 
 export function makeReceipt(
   call: HeldCall,
   end: Omit<CallEnd, 'outcome'> & { readonly outcome: Receipt['outcome'] },
-  charge: {
-    readonly costNanoUsd: bigint
-    readonly chargedNanoUsd: bigint
+  settlement: {
+    readonly charge: Pick<Charge, 'costNanoUsd' | 'chargedNanoUsd' | 'priceId' | 'differs'>
     /** What the ledger answered; `null`: nothing, or the hold was voided. */
     readonly result: (SettleResult & { ok: true }) | null
     /** False when the store has not confirmed it. */
@@ -129,7 +135,8 @@ export function makeReceipt(
   },
 ): Receipt {
   const { credential, key, tenant, price } = call
-  const { result, settled, costNanoUsd, chargedNanoUsd } = charge
+  const { result, settled, charge } = settlement
+  const { costNanoUsd, chargedNanoUsd } = charge
   const receipt = {
     callId: call.callId,
     attemptId: call.attemptId,
@@ -153,10 +160,11 @@ export function makeReceipt(
     httpStatus: end.httpStatus,
     tokens: end.tokens,
     counts: end.counts,
-    priceId: price?.id ?? null,
+    priceId: charge.priceId,
     costNanoUsd,
     costUsd: formatUsd(costNanoUsd),
     providerCostNanoUsd: end.providerCostNanoUsd,
+    providerCostDiffers: charge.differs,
     chargedNanoUsd,
     chargedUsd: formatUsd(chargedNanoUsd),
     billable: credential.source === 'platform',

@@ -12,7 +12,7 @@ import pRetry, { AbortError } from 'p-retry'
 import { creditsOf } from '../budgets/credits.ts'
 import { type ErrorCode, TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
-import { costNanoUsd } from '../usage/cost.ts'
+import { type Charge, chargeAsSaid, chargeFor, SAID } from '../usage/charge.ts'
 import type { LiveHold } from './live-hold.ts'
 import type { CorridorParts, HeldCall } from './parts.ts'
 import { type CallEnd, makeReceipt, NO_TOKENS, type Receipt } from './receipt.ts'
@@ -61,14 +61,14 @@ export function createSettler(parts: CorridorParts, call: HeldCall, hold: LiveHo
 type Attempt = { readonly done: Promise<Receipt>; readonly unconfirmed: () => Receipt }
 
 function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
-  const cost = costOf(call, end)
   const billable = call.credential.source === 'platform'
-  const charged = billable ? cost : 0n
+  const charge = chargeOf(call, end, { billable, endMs: parts.clock.nowMs() })
+  const { quality } = charge
   const item: SettleItem = {
     holdId: call.attemptId,
     tenantId: call.tenant.id,
     actual: {
-      usd: cost,
+      usd: charge.costNanoUsd,
       tokens: BigInt(end.tokens.input + end.tokens.output),
       requests: 1n,
       ...creditsOf(parts.credits, end.tokens),
@@ -77,13 +77,13 @@ function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
       operation: call.operation,
       servedModel: end.servedModel,
       outcome: end.outcome,
-      quality: end.quality,
+      quality,
       httpStatus: end.httpStatus,
       tokens: end.tokens,
       counts: end.counts,
-      costNanoUsd: cost,
+      costNanoUsd: charge.costNanoUsd,
       providerCostNanoUsd: end.providerCostNanoUsd,
-      chargedNanoUsd: charged,
+      chargedNanoUsd: charge.chargedNanoUsd,
       paidBy: call.credential.source,
       billable,
       secretId: call.credential.secret?.id ?? null,
@@ -92,16 +92,12 @@ function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
       durationMs: Math.max(Math.round(parts.clock.elapsedMs() - call.startedMs), 0),
       responseBytes: end.responseBytes ?? null,
       // Last: each field written behind a spread costs 0.4 us on Node 20.
-      ...callIds(call),
+      ...callIds(call, charge.priceId),
     },
   }
   const receiptFor = (result: (SettleResult & { ok: true }) | null): Receipt =>
-    makeReceipt(call, end, {
-      costNanoUsd: cost,
-      chargedNanoUsd: charged,
-      result,
-      settled: result !== null,
-    })
+    makeReceipt(call, { ...end, quality }, { charge, result, settled: result !== null })
+  reportDifference(parts, call, charge)
   const done = retried(parts, () => parts.guard.settle(item)).then((result) => {
     reportOverage(parts, call, result)
     return receiptFor(result)
@@ -110,10 +106,14 @@ function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
 }
 
 /** Of a call without a price whoever made it says what it cost. */
-function costOf({ price }: HeldCall, { tokens, costNanoUsd: said }: CallEnd): bigint {
-  if (said !== undefined) return said
-  if (price === null) throw new TenantKeysError('TK_INTERNAL')
-  return costNanoUsd(tokens, price)
+function chargeOf(
+  { price: row, markup }: HeldCall,
+  end: CallEnd,
+  at: { readonly billable: boolean; readonly endMs: number },
+): Charge {
+  if (row !== null) return chargeFor({ ...end, ...at, row, markup })
+  if (end.costNanoUsd === undefined) throw new TenantKeysError('TK_INTERNAL')
+  return chargeAsSaid(end.costNanoUsd, { ...at, quality: end.quality, markup })
 }
 
 function release(parts: CorridorParts, call: HeldCall, httpStatus: number | null): Attempt {
@@ -126,9 +126,16 @@ function release(parts: CorridorParts, call: HeldCall, httpStatus: number | null
     counts: {},
     providerCostNanoUsd: null,
     servedModel: null,
+    serviceTier: null,
   } as const
+  const charge = {
+    costNanoUsd: 0n,
+    chargedNanoUsd: 0n,
+    priceId: call.price?.id ?? SAID,
+    differs: false,
+  }
   const voided = (settled: boolean): Receipt =>
-    makeReceipt(call, end, { costNanoUsd: 0n, chargedNanoUsd: 0n, result: null, settled })
+    makeReceipt(call, end, { charge, result: null, settled })
   const done = retried(parts, () => parts.guard.void(item)).then(() => voided(true))
   return { done, unconfirmed: () => voided(false) }
 }
@@ -197,6 +204,24 @@ async function conclude(
     })
   })
   publish(receipt)
+}
+
+/** The provider's own figure is kept beside ours and never replaces it unasked; a host that is told can
+ * correct its prices. */
+function reportDifference(parts: CorridorParts, call: HeldCall, charge: Charge): void {
+  if (!charge.differs || charge.providerCostNanoUsd === null) return
+  const { tenant, attemptId: holdId, provider, model } = call
+  const { priceId, costNanoUsd, providerCostNanoUsd } = charge
+  parts.reporter.emit({
+    kind: 'price.differs',
+    tenantId: tenant.id,
+    holdId,
+    provider,
+    model,
+    priceId,
+    costNanoUsd,
+    providerCostNanoUsd,
+  })
 }
 
 function reportOverage(

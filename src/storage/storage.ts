@@ -23,6 +23,10 @@
  * - ST-14 Of the values pinned under one name the first stays for good, and every caller is given it.
  * - ST-15 An entry and its change of a counter are written in one step, once per tenant and id.
  * - ST-16 `audit` reads one moment; a repair changes nothing when what it is based on has changed.
+ * - ST-17 An event leaves the queue by its lease only: acknowledged, or set aside with a reason; one
+ *   that was set aside is kept, listed, and handed out again after it was put back.
+ * - ST-18 A usage row is repriced once from what it said: row, entries, sums, event and `also` in one
+ *   step, or nothing.
  *
  * Inputs are checked and defaults filled before a store sees them; records come back frozen or fresh,
  * never shared with the store's own state.
@@ -30,7 +34,14 @@
  * @module
  */
 import type { Also } from './also.ts'
-import type { LedgerSnapshot, NewEntry, PostedEntry, PruneQuery, Repair } from './ledger-entries.ts'
+import type {
+  LedgerSnapshot,
+  NewEntry,
+  PostedEntry,
+  PruneQuery,
+  Repair,
+  Repricing,
+} from './ledger-entries.ts'
 import type {
   AccountRef,
   Amounts,
@@ -58,6 +69,7 @@ import type {
   KeyState,
   OutboxRecord,
   PlanRef,
+  QuarantinedEvent,
   SecretRecord,
   TenantRecord,
 } from './records.ts'
@@ -288,6 +300,15 @@ export interface LedgerCommands {
   audit(tenantId: string): Promise<LedgerSnapshot | null>
   /** @returns false when there was nothing to mend any more; then `also` is not written. */
   repair(repair: Repair, also: Also): Promise<boolean>
+  /**
+   * Gives a usage row its price: writes the row, an entry for each budget in US dollars that it was
+   * charged to, their counters or history, an event `usage.repriced` and `also` in one step.
+   * @returns the row as it now is; `null` when the tenant has no such row or it says something else by
+   *   now, and nothing was written.
+   * @throws TK_INPUT_INVALID when what is used would fall below zero or leave 64 bits;
+   *   TK_BUDGET_ENTRY_MISMATCH
+   */
+  reprice(item: Repricing, also: Also): Promise<UsageRecord | null>
   /** Forgets finished holds, none of whose events waits in the outbox, oldest id first; usage rows
    * stay. A pruned hold that was settled refuses its id for good, by its usage row.
    * @returns how many. @throws TK_INPUT_INVALID */
@@ -326,6 +347,14 @@ export interface UsageCommands {
   get(at: { readonly tenantId: string; readonly id: string }): Promise<UsageRecord | null>
 }
 
+export interface Backlog {
+  /** Events to be exported, leased ones too. */
+  readonly waiting: number
+  readonly quarantined: number
+  /** When the oldest that waits was written; `null`: none waits. */
+  readonly oldestAtMs: number | null
+}
+
 export interface OutboxCommands {
   /** Takes up to `limit` events nobody else has leased, oldest first, for `leaseMs`. */
   lease(query: { readonly limit: number; readonly leaseMs: number }): Promise<{
@@ -334,6 +363,26 @@ export interface OutboxCommands {
   }>
   /** Removes events that this lease still holds. @returns how many. */
   ack(at: { readonly leaseId: string; readonly ids: readonly string[] }): Promise<number>
+  /** Gives back events that this lease still holds; no lease is handed them for `delayMs` more, 0 to
+   * 86,400,000. @returns how many. */
+  release(at: {
+    readonly leaseId: string
+    readonly ids: readonly string[]
+    readonly delayMs: number
+  }): Promise<number>
+  /** Sets aside events that this lease still holds: they stay, and no lease is handed them until they
+   * are requeued. @returns how many. */
+  quarantine(at: {
+    readonly leaseId: string
+    readonly events: readonly { readonly id: string; readonly reason: string }[]
+  }): Promise<number>
+  /** What was set aside, in order of id. */
+  quarantined(query: PageQuery): Promise<Page<QuarantinedEvent>>
+  /** Puts events that were set aside back into the queue, with no attempts; `also` is written unless
+   * none of them was. @returns how many. */
+  requeue(ids: readonly string[], also: Also): Promise<number>
+  /** How much waits. Counts up to `limit` of each, so that a large queue costs no more than that. */
+  backlog(query: { readonly limit: number }): Promise<Backlog>
 }
 
 export interface AuditCommands {

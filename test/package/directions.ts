@@ -26,6 +26,7 @@ const RULES = [
   'budgets/entries.ts',
   'budgets/prune.ts',
   'budgets/repair.ts',
+  'budgets/reprice.ts',
   'budgets/rate.ts',
   'budgets/money.ts',
   'budgets/windows.ts',

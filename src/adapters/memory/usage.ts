@@ -1,13 +1,11 @@
 /**
- * Usage rows, the outbox and the audit trail in memory.
+ * Usage rows and the audit trail in memory.
  *
  * @module
  */
-import { uuidv7 } from '../../kernel/ids.ts'
 import type { UsageRecord } from '../../storage/ledger-records.ts'
 import type {
   AuditCommands,
-  OutboxCommands,
   UsageCommands,
   UsageDimension,
   UsageTotal,
@@ -70,29 +68,6 @@ function inOrderOf(by: readonly UsageDimension[]): (a: UsageTotal, b: UsageTotal
       if (left !== right) return left < right ? -1 : 1
     }
     return 0
-  }
-}
-
-export function outboxCommands(state: MemoryState): OutboxCommands {
-  return {
-    lease: ({ limit, leaseMs }) =>
-      state.run((nowMs) => {
-        const leaseId = uuidv7(nowMs)
-        const events = []
-        for (const { event, leasedUntilMs } of state.outbox.values()) {
-          if (events.length >= limit) break
-          if (leasedUntilMs > nowMs) continue
-          const tried = { ...event, attempts: event.attempts + 1 }
-          state.outbox.set(event.id, { event: tried, leaseId, leasedUntilMs: nowMs + leaseMs })
-          events.push(tried)
-        }
-        return { leaseId, events }
-      }),
-    ack: ({ leaseId, ids }) =>
-      state.run(() => {
-        const held = ids.filter((id) => state.outbox.get(id)?.leaseId === leaseId)
-        return held.filter((id) => state.outbox.delete(id)).length
-      }),
   }
 }
 

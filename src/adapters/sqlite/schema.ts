@@ -192,8 +192,13 @@ const TABLES: readonly string[] = [
     payload TEXT NOT NULL,
     attempts INTEGER NOT NULL CHECK (attempts >= 0),
     lease_id TEXT,
-    leased_until_ms INTEGER NOT NULL
+    leased_until_ms INTEGER NOT NULL,
+    quarantined_at_ms INTEGER,
+    reason TEXT,
+    CHECK ((quarantined_at_ms IS NULL) = (reason IS NULL))
   ) STRICT`,
+  `CREATE INDEX tk_outbox_quarantined ON tk_outbox (id)
+    WHERE quarantined_at_ms IS NOT NULL`,
   `CREATE TABLE tk_audit (
     root_id TEXT NOT NULL,
     sequence INTEGER NOT NULL CHECK (sequence > 0),

@@ -1,12 +1,10 @@
 /**
- * Usage totals, the outbox and the audit trail in SQLite.
+ * Usage totals and the audit trail in SQLite.
  *
  * @module
  */
-import { uuidv7 } from '../../kernel/ids.ts'
 import type {
   AuditCommands,
-  OutboxCommands,
   UsageCommands,
   UsageDimension,
   UsageQuery,
@@ -15,7 +13,7 @@ import type {
 import type { SqliteRow, SqliteValue } from './client.ts'
 import type { Connection } from './connection.ts'
 import { RowReader } from './decode.ts'
-import { auditOf, eventOf, pageOf } from './rows.ts'
+import { auditOf, pageOf } from './rows.ts'
 import { findUsage } from './usage-rows.ts'
 
 const COLUMN_OF: Readonly<Record<UsageDimension, string>> = {
@@ -80,32 +78,6 @@ function totalOf(columns: SqliteRow, by: readonly UsageDimension[]): UsageTotal 
     inputTokens: calls === 0 ? 0 : row.int('input'),
     outputTokens: calls === 0 ? 0 : row.int('output'),
     costNanoUsd: calls === 0 ? 0n : row.money('whole') * NANO_PER_USD + row.money('rest'),
-  }
-}
-
-const ANY_FREE = 'SELECT 1 FROM tk_outbox WHERE leased_until_ms <= ? LIMIT 1'
-const FREE = 'SELECT * FROM tk_outbox WHERE leased_until_ms <= ? ORDER BY sequence LIMIT ?'
-const LEASE = `UPDATE tk_outbox
-  SET lease_id = ?, leased_until_ms = ?, attempts = attempts + 1 WHERE id = ?`
-const ACK = 'DELETE FROM tk_outbox WHERE id = ? AND lease_id = ?'
-
-export function outboxCommands(connection: Connection): OutboxCommands {
-  return {
-    lease: async ({ limit, leaseMs }) => {
-      // An idle exporter asks often; an empty outbox must not cost it the write lock.
-      const free = await connection.read(({ client, nowMs }) => client.get(ANY_FREE, nowMs))
-      if (!free) return { leaseId: uuidv7(), events: [] }
-      return connection.write(({ client, nowMs }) => {
-        const leaseId = uuidv7(nowMs)
-        const events = client.all(FREE, nowMs, limit).map(eventOf)
-        for (const { id } of events) client.run(LEASE, leaseId, nowMs + leaseMs, id)
-        return { leaseId, events: events.map((e) => ({ ...e, attempts: e.attempts + 1 })) }
-      })
-    },
-    ack: ({ leaseId, ids }) =>
-      connection.write(({ client }) =>
-        ids.reduce((sum, id) => sum + client.run(ACK, id, leaseId), 0),
-      ),
   }
 }
 

@@ -10,6 +10,7 @@ import { followStream, type StreamFormat } from '../reading/follow-stream.ts'
 import { asList, asObject, isGiven } from '../reading/json-object.ts'
 import { noStream } from '../reading/no-stream.ts'
 import { RequestBody, words } from '../reading/request-body.ts'
+import { serviceTiers } from '../reading/service-tier.ts'
 import { count, readAnswer, tokenUsage, type UsageFormat } from '../reading/usage-format.ts'
 import { type GeminiContent, readGeminiContent } from './gemini-content.ts'
 import { geminiUsage } from './gemini-usage.ts'
@@ -93,6 +94,7 @@ function readGenerate(
   return {
     model,
     bound: (limits): RequestReading => {
+      const service = serviceTiers(body, model, limits, 'serviceTier')
       refuseUnpriced(body, model, content)
       const output = boundOutput([named], limits)
       const written = output.write === null ? {} : { maxOutputTokens: output.write }
@@ -112,6 +114,9 @@ function readGenerate(
           input,
           output: checkedTotal(body, candidates * output.tokens, { model, field }),
           inputAudio: content.inputAudio,
+          inputImage: opaqueField !== null,
+          inputVideo: opaqueField !== null,
+          ...service,
           outputAudio: asks('AUDIO') || isGiven(config.speechConfig),
         },
         inputEstimate: estimateInput(bytes, input, { bytes: opaqueLength, parts: opaque }),
@@ -122,9 +127,6 @@ function readGenerate(
 
 /** @throws TenantKeysError TK_PRICE_MISSING, TK_BUDGET_UNBOUNDED */
 function refuseUnpriced(body: RequestBody, model: string, { serverTool }: GeminiContent): void {
-  const { serviceTier: tier } = body.json
-  if (isGiven(tier) && tier !== 'standard')
-    throw body.unpriced(model, 'serviceTier', "leave serviceTier out or use 'standard'")
   if (serverTool === null) return
   const hint = 'tools that run at the provider read and charge what nothing here bounds'
   throw body.unbounded(model, serverTool, { hint })

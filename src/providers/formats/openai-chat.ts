@@ -10,6 +10,7 @@ import { boundOutput, ceilingOf, checkedTotal, estimateInput, windowOf } from '.
 import { followStream, type StreamFormat } from '../reading/follow-stream.ts'
 import { asList, asObject, isGiven, type JsonObject } from '../reading/json-object.ts'
 import { RequestBody } from '../reading/request-body.ts'
+import { serviceTiers } from '../reading/service-tier.ts'
 import { readAnswer, type UsageFormat } from '../reading/usage-format.ts'
 import { type ChatContent, readContent } from './openai-chat-content.ts'
 import { openAiUsage } from './openai-usage.ts'
@@ -57,9 +58,6 @@ const MAX_CHOICES = 128
 
 /** Tokens of one image before the factor, at most. */
 const MAX_IMAGE_TOKENS = 1536
-
-/** `auto` is what an absent tier means. The others have prices of their own. */
-const STANDARD_TIERS: readonly unknown[] = [undefined, null, 'auto', 'default', 'on_demand']
 
 export function openAiChat(dialect: ChatDialect): Operation {
   const usage = dialect.usage ?? openAiUsage
@@ -113,6 +111,7 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
   return {
     model,
     bound: (limits): RequestReading => {
+      const service = serviceTiers(body, model, limits)
       refuseUnpriced(dialect, body, model)
       const field = fieldOf(dialect, model)
       const output = outputOf(body, named, limits)
@@ -135,6 +134,8 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
           output: checkedTotal(body, choices * output.perChoice, { model, field }),
           inputAudio: content.inputAudio,
           outputAudio: content.outputAudio,
+          inputImage: content.opaqueField !== null,
+          ...service,
         },
         inputEstimate: estimateInput(bytes, input, {
           bytes: content.opaqueLength,
@@ -184,13 +185,8 @@ function boundInput(call: {
 const imageFactor = ({ imageFactors = [] }: ChatDialect, model: string): number =>
   imageFactors.find(([models]) => models.test(model))?.[1] ?? 1
 
-/** @throws TenantKeysError TK_PRICE_MISSING for what token prices of the standard tier leave out. */
+/** @throws TenantKeysError TK_PRICE_MISSING for what token prices leave out. */
 function refuseUnpriced(dialect: ChatDialect, body: RequestBody, model: string): void {
-  const { service_tier: tier } = body.json
-  if (!STANDARD_TIERS.includes(tier)) {
-    if (typeof tier !== 'string') throw body.invalid('service_tier', 'expected text')
-    throw body.unpriced(model, 'service_tier', "leave service_tier out or use 'default'")
-  }
   for (const { field, when, hint } of dialect.unpriced ?? []) {
     const isAsked = when?.(body.json, model) ?? isGiven(body.json[field])
     if (isAsked) throw body.unpriced(model, field, hint)

@@ -7,7 +7,6 @@ import { utf8Length } from '../../kernel/encoding.ts'
 import type { ModelLimits, Operation, RequestDraft } from '../provider.ts'
 import { boundOutput, checkedTotal, estimateInput, windowOf } from '../reading/bounds.ts'
 import { followStream } from '../reading/follow-stream.ts'
-import { isGiven } from '../reading/json-object.ts'
 import { RequestBody, words } from '../reading/request-body.ts'
 import { readAnswer, type UsageFormat } from '../reading/usage-format.ts'
 import { chatStream } from './openai-chat.ts'
@@ -115,7 +114,7 @@ function inputOf(
 /** Text, tokens as numbers, or a list of either: how many prompts that is. */
 function promptsOf(body: RequestBody): number {
   const { prompt } = body.json
-  if (!isGiven(prompt) || typeof prompt === 'string') return 1
+  if (typeof prompt === 'string') return 1
   const list = body.listOf(prompt, 'prompt')
   if (list.every((one) => typeof one === 'number')) return 1
   list.forEach((one, i) => {

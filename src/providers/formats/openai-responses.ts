@@ -8,8 +8,9 @@ import { utf8Length } from '../../kernel/encoding.ts'
 import type { Operation, RequestDraft, RequestReading } from '../provider.ts'
 import { boundOutput, checkedTotal, estimateInput, windowOf } from '../reading/bounds.ts'
 import { followStream, type StreamFormat } from '../reading/follow-stream.ts'
-import { asList, asObject, type JsonObject } from '../reading/json-object.ts'
+import { asList, asObject } from '../reading/json-object.ts'
 import { RequestBody } from '../reading/request-body.ts'
+import { serviceTiers } from '../reading/service-tier.ts'
 import {
   count,
   details,
@@ -38,8 +39,6 @@ export interface ResponsesDialect {
 const REQUEST_TOKENS = 256
 const ITEM_TOKENS = 8
 const TOOL_TOKENS = 32
-
-const STANDARD_TIERS: readonly unknown[] = [undefined, null, 'auto', 'default']
 
 export function openAiResponses(dialect: ResponsesDialect): Operation {
   const { usage = openAiResponsesUsage, hidesReasoning } = dialect
@@ -142,6 +141,7 @@ function readResponses(dialect: ResponsesDialect, text: string): RequestDraft {
   return {
     model,
     bound: (limits): RequestReading => {
+      const service = serviceTiers(body, model, limits)
       refuseUnpriced(body, model, content.unpricedTool)
       if (searches === null) {
         const hint = 'name max_tool_calls: every search is charged, and reads its results'
@@ -167,6 +167,8 @@ function readResponses(dialect: ResponsesDialect, text: string): RequestDraft {
           input: checkedTotal(body, input, { model, field: field ?? 'input' }),
           output: checkedTotal(body, output.tokens, { model, field: 'max_output_tokens' }),
           inputAudio: content.inputAudio,
+          inputImage: field !== null,
+          ...service,
           ...(searches > 0 ? { counts: { web_search_requests: searches } } : {}),
         },
         inputEstimate: estimateInput(bytes, input, {
@@ -178,12 +180,7 @@ function readResponses(dialect: ResponsesDialect, text: string): RequestDraft {
   }
 }
 
-/** @throws TenantKeysError TK_PRICE_MISSING for what token prices of the standard tier leave out. */
+/** @throws TenantKeysError TK_PRICE_MISSING for what token prices leave out. */
 function refuseUnpriced(body: RequestBody, model: string, tool: string | null): void {
-  const { service_tier: tier }: JsonObject = body.json
-  if (!STANDARD_TIERS.includes(tier)) {
-    if (typeof tier !== 'string') throw body.invalid('service_tier', 'expected text')
-    throw body.unpriced(model, 'service_tier', "leave service_tier out or use 'default'")
-  }
   if (tool !== null) throw body.unpriced(model, tool, 'this tool is charged by more than tokens')
 }
