@@ -73,7 +73,10 @@ test('T-U2 over a real socket, and an answer that is still held is not settled',
   bench.server.answer = answering(openaiChat)
   const call = bench.tk.fetch(bench.context())
   const post = (): Promise<Response> =>
-    call('https://api.openai.com/v1/chat/completions', { method: 'POST', body: JSON.stringify(ASK) })
+    call('https://api.openai.com/v1/chat/completions', {
+      method: 'POST',
+      body: JSON.stringify(ASK),
+    })
   const kept = await post()
   await (async () => {
     await post()
