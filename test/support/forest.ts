@@ -15,17 +15,16 @@ const SUBS = 3
 const TEAMS = 3
 const KEYS = 2
 const LOOSE = 1_000_000n
-/** What 32 callers hold at once is about 1,600 in each tree, so that each level refuses: in the first
- * tree its root, and its sub-organisations, whose pool takes over a little; in the second one level
- * below each sub-organisation. */
+/** Each level refuses: in the first tree its root, and its sub-organisations, whose pool takes over a
+ * little; in the second one level below each sub-organisation. */
 const TIGHT: readonly (readonly [account: RegExp, limit: bigint])[] = [
-  [/^tenant:org-0$/, 900n],
-  [/^tenant:org-0-\d$/, 400n],
-  [/^tenant:org-1-0$/, 250n],
-  [/^tenant:org-1-1-\d$/, 90n],
+  [/^tenant:org-0$/, 250n],
+  [/^tenant:org-0-\d$/, 120n],
+  [/^tenant:org-1-0$/, 75n],
+  [/^tenant:org-1-1-\d$/, 60n],
 ]
-const TIGHT_KEYS: readonly [tenant: RegExp, limit: bigint] = [/^org-1-2-\d$/, 60n]
-const POOL_LIMIT = 200n
+const TIGHT_KEYS: readonly [tenant: RegExp, limit: bigint] = [/^org-1-2-\d$/, 40n]
+const POOL_LIMIT = 60n
 const MAX_AMOUNT = 80
 /** Holds that nobody finishes are swept soon. */
 const SHORT_TTL_MS = 400
@@ -123,10 +122,18 @@ export interface Walked {
   readonly failures: string[]
 }
 
+export interface WalkOrder {
+  readonly seed: number
+  readonly walkers: number
+  /** Every walker ends after this many steps, or after this time in ms, whichever comes first. */
+  readonly steps: number
+  readonly forMs: number
+}
+
 /** Walks with `walkers` callers at once, each by random numbers of its own. */
 export async function walkForest(
   storage: Storage,
-  order: { readonly seed: number; readonly walkers: number; readonly forMs: number },
+  order: WalkOrder,
 ): Promise<Walked> {
   const walked: Walked = {
     operations: 0,
@@ -139,7 +146,8 @@ export async function walkForest(
   const until = performance.now() + order.forMs
   const walk = async (n: number): Promise<void> => {
     const random = seeded(order.seed * 1000 + n)
-    while (performance.now() < until && walked.failures.length < 20) {
+    for (let steps = 0; steps < order.steps && performance.now() < until; steps++) {
+      if (walked.failures.length > 20) return
       await step(storage, random, walked).catch((error: unknown) => {
         const { code, stack } = error as { code?: string; stack?: string }
         walked.failures.push(`${code} ${stack ?? error}`)
