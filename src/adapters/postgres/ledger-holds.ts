@@ -34,6 +34,7 @@ import { Distinct, UnitColumns } from './ledger-columns.ts'
 import { VOID_CODES } from './ledger-sql/expire.ts'
 import { EXTEND_CODES } from './ledger-sql/extend.ts'
 import { SETTLE_CODES } from './ledger-sql/settle.ts'
+import { mapError } from './map-error.ts'
 import { draftText, usageColumns } from './usage-rows.ts'
 
 const NOT_FOUND = { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND' } as const
@@ -75,17 +76,26 @@ export const settleBatch = (
   items: readonly SettleItem[],
 ): Promise<readonly SettleResult[]> =>
   checked<SettleItem, SettleResult>(items, isSettle, INVALID, async (good) => {
-    const units = new UnitColumns(good.map((item) => item.actual))
-    const answer = await connection.call('tk_settle_v1', {
-      ...holdColumns(good),
-      amounts: units.matrix,
-      units: textsText(units.names),
-      actual: textsText(good.map((item) => amountsText(item.actual))),
-      payloads: textsText(good.map(draftText)),
-      usage: usageColumns(good.map((item) => item.usage)),
-    })
+    const answer = await connection.call('tk_settle_v1', settleColumns(good))
     return settledOf(answer as SettleAnswer, good)
   })
+
+function settleColumns(items: readonly SettleItem[]): Record<string, unknown> {
+  const units = new UnitColumns(items.map((item) => item.actual))
+  try {
+    return {
+      ...holdColumns(items),
+      amounts: units.matrix,
+      units: textsText(units.names),
+      actual: textsText(items.map((item) => amountsText(item.actual))),
+      payloads: textsText(items.map(draftText)),
+      usage: usageColumns(items.map((item) => item.usage)),
+    }
+  } catch (error) {
+    // A draft that is no JSON; the text of the error quotes it.
+    throw mapError(error, 'read')
+  }
+}
 
 const isSettle = ({ actual, usage }: SettleItem): boolean =>
   areAmounts(actual) && isAmount(usage.costNanoUsd)

@@ -16,6 +16,7 @@ export const SLIDES = 2
 export const COUNTER_VARIABLES = `
   now_ms bigint;
   high_ms bigint;
+  all_accts text[];
   c_n integer;
   c_first_end bigint;
   c_slides boolean;
@@ -48,7 +49,7 @@ export const COUNTER_VARIABLES = `
 
 /** Each counter array, and the column or expression of counter `z` that fills it. */
 const SOURCES = {
-  // Which account of the batch it belongs to; 0: to one that only came along.
+  // The place of its account in the accounts of the batch; 0 for those of pools and of other holds.
   c_ref: 'coalesce(array_position(accts, z.account_id), 0)',
   c_acct: 'z.account_id',
   c_unit: 'z.unit',
@@ -86,10 +87,10 @@ const SOURCES = {
 export type CounterArray = keyof typeof SOURCES
 
 /**
- * Locks and reads. The statement that locks joins nothing: when it had to wait for a row, PostgreSQL
- * evaluates its joins anew for that row alone, and a join with a set that is no table may lose it.
+ * Locks and reads. The statement that locks reads nothing but counters: when it has had to wait, the
+ * server looks again at the changed row alone, and of a join it may find no partner then.
  *
- * @param accounts - a select that gives `id`.
+ * @param accounts - a select that gives their ids.
  */
 export function lockCounters(
   names: Names,
@@ -97,13 +98,14 @@ export function lockCounters(
   arrays: readonly CounterArray[],
 ): string {
   return `
+  all_accts := ARRAY(${accounts});
   SELECT count(*)::integer, min(z.period_end_ms), bool_or(z.period IN ('rate_second', 'rate_minute')),
     ${arrays.map((name) => `array_agg(${SOURCES[name]})`).join(',\n    ')}
   INTO c_n, c_first_end, c_slides,
     ${arrays.join(', ')}
   FROM (
     SELECT c.* FROM ${names.table('tk_counters')} c
-    WHERE c.account_id = ANY (ARRAY(SELECT a.id FROM (${accounts}) a))
+    WHERE c.account_id = ANY (all_accts)
     ORDER BY c.depth DESC, c.account_id, c.unit, c.period
     FOR UPDATE
   ) z;

@@ -83,8 +83,7 @@ DECLARE
   h_ids text[];${NO_UNITS}${COUNTER_VARIABLES}${HOLD_VARIABLES}${EVENT_VARIABLES}
 BEGIN${lockCounters(
       names,
-      `SELECT unnest(h.accounts || h.pools) AS id
-      FROM ${names.table('tk_holds')} h WHERE h.id = ANY (h_id)`,
+      `SELECT DISTINCT unnest(h.accounts || h.pools) FROM ${names.table('tk_holds')} h WHERE h.id = ANY (h_id)`,
       LINE_ARRAYS,
     )}
   now_ms := coalesce(at_ms, ${names.fn('tk_now_v1')}(NULL));${rollCounters(names)}

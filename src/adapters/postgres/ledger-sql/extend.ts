@@ -83,7 +83,7 @@ BEGIN
   LOOP${lockCounters(
     names,
     `${holdAccounts(names)}
-      UNION ALL SELECT unnest(h.accounts || h.pools) FROM ${names.table('tk_holds')} h
+      UNION SELECT unnest(h.accounts || h.pools) FROM ${names.table('tk_holds')} h
         WHERE h.id = ANY (due_ids)`,
     [...LINE_ARRAYS, 'c_room', 'c_kind', 'c_all', 'c_pool', 'c_buckets'],
   )}

@@ -61,8 +61,7 @@ export const LINE_ARRAYS: readonly CounterArray[] = [
 
 /** The accounts of the holds `h_id` of the tenants `h_tenant`. */
 export const holdAccounts = (names: Names): string => `
-      SELECT unnest(h.accounts || h.pools) AS id
-      FROM unnest(h_id, h_tenant) q (id, tenant)
+      SELECT DISTINCT unnest(h.accounts || h.pools) FROM unnest(h_id, h_tenant) q (id, tenant)
       JOIN ${names.table('tk_holds')} h ON h.id = q.id AND h.tenant_id = q.tenant`
 
 /** @param more - further arrays and the expressions of hold `h` that fill them. */

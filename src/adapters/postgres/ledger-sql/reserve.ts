@@ -35,9 +35,8 @@ export function reserveFunctions(names: Names): string[] {
 /** The accounts of the batch and of the pools that their counters name; and those of holds that are
  * due or known already, when a call is made again because of them. */
 const accounts = (names: Names): string => `
-      SELECT unnest(accts || wide_accts) AS id
-      UNION ALL
-      SELECT p.overflow_account FROM ${names.table('tk_counters')} p
+      SELECT unnest(accts) UNION SELECT unnest(wide_accts)
+      UNION SELECT p.overflow_account FROM ${names.table('tk_counters')} p
         WHERE p.account_id = ANY (accts) AND p.overflow_account IS NOT NULL`
 
 const ARRAYS = [

@@ -21,8 +21,8 @@ DECLARE
   tenants text[] := (args->>'tenants')::text[];${COUNTER_VARIABLES}
 BEGIN${lockCounters(
       names,
-      `SELECT a.id FROM unnest(accts) a (id) WHERE EXISTS (SELECT 1 FROM ${names.table('tk_counters')} e
-        WHERE e.account_id = a.id AND e.tenant_id = ANY (tenants))`,
+      `SELECT e.account_id FROM ${names.table('tk_counters')} e
+      WHERE e.account_id = ANY (accts) AND e.tenant_id = ANY (tenants)`,
       [
         'c_acct',
         'c_unit',
