@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { findDrifts } from '../../src/budgets/reconcile.ts'
-import { EDGES, partialHolds, plantForest, ROOTS, type Walked } from '../support/forest.ts'
+import { LEAVES, partialHolds, plantForest, ROOTS, SHELVES, type Walked } from '../support/forest.ts'
 import { migrated, openStore } from '../support/open-store.ts'
 import {
   POSTGRES_KINDS,
@@ -20,17 +20,20 @@ const FORM = FULL ? { forMs: 60_000, steps: 1e9 } : { forMs: 600_000, steps: 20 
 
 const { start, tell } = workersOf<Order>('test/integration/storage-worker.ts')
 
-/** Parents that hold less than the accounts below them, as one statement sees it. */
-async function parentsBelow(client: pg.Client): Promise<string[]> {
-  const { rows } = await client.query(
-    `SELECT p.account_id, p.held, sum(c.held) AS below
-      FROM unnest($1::text[], $2::text[]) AS edge (child, parent)
-      JOIN tenantkeys.tk_counters c ON c.account_id = edge.child
-      JOIN tenantkeys.tk_counters p ON p.account_id = edge.parent
-      GROUP BY p.account_id, p.unit, p.period, p.held HAVING p.held < sum(c.held)`,
-    [EDGES.map(([child]) => child), EDGES.map(([, parent]) => parent)],
+/** The shelves of the forest on which less is held above than below, as one statement sees them. */
+async function shelvesTooLow(client: pg.Client): Promise<string[]> {
+  const rows = SHELVES.flatMap(({ above, below }, shelf) => [
+    ...above.map((account) => ({ shelf, account, side: 1 })),
+    ...below.map((account) => ({ shelf, account, side: -1 })),
+  ])
+  const found = await client.query(
+    `SELECT s.shelf, sum(c.held * s.side) AS over
+      FROM json_to_recordset($1) AS s (shelf int, account text, side int)
+      JOIN tenantkeys.tk_counters c ON c.account_id = s.account
+      GROUP BY s.shelf HAVING sum(c.held * s.side) < 0`,
+    [JSON.stringify(rows)],
   )
-  return rows.map((row) => JSON.stringify(row))
+  return found.rows.map((row) => `${SHELVES[row.shelf]!.above}: ${row.over}`)
 }
 
 /** As the server counts them, after every session has told. */
@@ -66,9 +69,8 @@ describe.each(POSTGRES_KINDS)('trees of accounts on PostgreSQL %s', (kind) => {
           walking.then(() => true),
           new Promise<boolean>((next) => setTimeout(next, 50, false)),
         ])
-        expect(await parentsBelow(watch)).toEqual([])
+        expect(await shelvesTooLow(watch)).toEqual([])
       }
-      await watch.end()
       const walked = await walking
       const seconds = Math.round((performance.now() - startedMs) / 1000)
       await Promise.all(workers.map((worker) => tell(worker, { do: 'close' })))
@@ -105,6 +107,13 @@ describe.each(POSTGRES_KINDS)('trees of accounts on PostgreSQL %s', (kind) => {
           snapshot.counters.map(() => 0n),
         )
       }
+      // What is looked for can be found.
+      expect(await shelvesTooLow(watch)).toEqual([])
+      await database.query('UPDATE tenantkeys.tk_counters SET held = 1 WHERE account_id = $1', [
+        LEAVES[0]!.path[0]!.id,
+      ])
+      expect(await shelvesTooLow(watch)).toEqual([`${LEAVES[0]!.path[1]!.id}: -1`])
+      await watch.end()
       await store.close()
     },
     300_000,
