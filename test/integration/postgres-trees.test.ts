@@ -1,7 +1,14 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { findDrifts } from '../../src/budgets/reconcile.ts'
-import { LEAVES, partialHolds, plantForest, ROOTS, SHELVES, type Walked } from '../support/forest.ts'
+import {
+  LEAVES,
+  partialHolds,
+  plantForest,
+  ROOTS,
+  SHELVES,
+  type Walked,
+} from '../support/forest.ts'
 import { migrated, openStore } from '../support/open-store.ts'
 import {
   POSTGRES_KINDS,
