@@ -137,7 +137,7 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
       }
       expect(TenantKeysError.isInstance(failure), String(failure)).toBe(true)
       expect(failure).toMatchObject({ code: 'TK_STORE_UNAVAILABLE', retryable: true })
-      expect(cluster.logs()).toContain('No space left on device')
+      expect(cluster.logs()).toMatch(/No space left on device|Check free disk space/)
       expect((await bench.line()).held).toBe(BigInt(acknowledged.length) * 10n)
 
       // Then the log of the server finds no room either, and it ends itself.
@@ -164,7 +164,6 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
           kind,
           acknowledged: acknowledged.length,
           'batches until it was full': before,
-          'server ended itself': died,
         },
       ])
       expect(snapshot.holds.map((hold) => hold.id).sort()).toEqual([...acknowledged].sort())
