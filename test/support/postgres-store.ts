@@ -4,6 +4,10 @@
  *
  * @module
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PGlite } from '@electric-sql/pglite'
 import pg from 'pg'
 import {
   type PostgresOptions,
@@ -14,8 +18,6 @@ import type { WallClock } from '../../src/kernel/clock.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import type { StoreUnderTest } from '../../src/testing/index.ts'
 import type { TestDatabase } from './postgres-server.ts'
-
-let made = 0
 
 export interface PostgresStore extends StoreUnderTest {
   readonly schema: string
@@ -35,17 +37,24 @@ export interface PostgresStoreOptions {
   readonly max?: number
 }
 
+let made = 0
+export const loginOf = (n: number): string => `app_${process.pid}_${n}`
+
 export async function postgresStore(
   database: TestDatabase,
   { clock, urlFor = (user) => database.url(user), max = 8 }: PostgresStoreOptions = {},
 ): Promise<PostgresStore> {
   made += 1
   const schema = `tk_${made}`
-  const login = `app_${process.pid}_${made}`
+  const login = loginOf(made)
   const administrator = `admin_${process.pid}_${made}`
-  await database.query(`CREATE ROLE ${login} LOGIN; CREATE ROLE ${administrator} LOGIN SUPERUSER`)
   const shared = { schema, roles: { members: [login] }, testClock: clock !== undefined }
-  for (const { sql } of postgresMigrations(shared)) await database.query(sql)
+  const setup = [
+    `CREATE ROLE ${login} LOGIN`,
+    `CREATE ROLE ${administrator} LOGIN SUPERUSER`,
+    ...postgresMigrations(shared).map(({ sql }) => sql),
+  ]
+  await database.query(setup.join(';\n'))
 
   const pools: pg.Pool[] = []
   const poolAt = (connectionString: string): pg.Pool => {
@@ -56,7 +65,9 @@ export async function postgresStore(
     return pool
   }
   const pool = poolAt(urlFor(login))
-  const options = { ...shared, client: pool, admin: poolAt(database.url(administrator)), clock }
+  const listen = () => new pg.Client(database.url(login))
+  const admin = poolAt(database.url(administrator))
+  const options = { ...shared, client: pool, admin, listen, clock }
   return {
     schema,
     login,
@@ -66,14 +77,57 @@ export async function postgresStore(
     reopen: async () => postgres({ ...options, client: poolAt(urlFor(login)) }),
     // Its roles may not connect any more, and those that are connected are thrown out.
     breakBackend: async () => {
-      await database.query(`ALTER ROLE ${login} NOLOGIN; ALTER ROLE ${administrator} NOLOGIN`)
+      const roles = [login, administrator]
+      await database.query(roles.map((role) => `ALTER ROLE ${role} NOLOGIN`).join(';'))
       await database.query(
-        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ($1, $2)',
-        [login, administrator],
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY ($1)',
+        [roles],
       )
     },
     dispose: async () => {
       await Promise.allSettled(pools.map((one) => one.end()))
     },
   }
+}
+
+/**
+ * Stores in one PGlite, which takes seconds to start. It is a single session of a superuser, so it
+ * is told to be the login role, as a connection of that role would be.
+ */
+export function pgliteStores(): {
+  make(options: { readonly clock: WallClock }): Promise<StoreUnderTest>
+  end(): Promise<void>
+} {
+  let shared: Promise<{ readonly db: PGlite; readonly folder: string }> | null = null
+  const start = async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tenantkeys-pglite-'))
+    const db = await PGlite.create(join(folder, 'data'), { relaxedDurability: true })
+    await db.exec('CREATE ROLE app LOGIN')
+    return { db, folder }
+  }
+  const end = async (): Promise<void> => {
+    const running = await shared
+    shared = null
+    if (running === null) return
+    await running.db.close()
+    await rm(running.folder, { recursive: true, force: true })
+  }
+  const make = async ({ clock }: { readonly clock: WallClock }): Promise<StoreUnderTest> => {
+    shared ??= start()
+    const { db } = await shared
+    made += 1
+    const schema = `tk_${made}`
+    const options = { schema, roles: { members: ['app'] }, testClock: true }
+    await db.exec('SET SESSION AUTHORIZATION postgres')
+    for (const { sql } of postgresMigrations(options)) await db.exec(sql)
+    await db.exec('SET SESSION AUTHORIZATION app')
+    const open = (): Storage => postgres({ ...options, client: db, listen: db, clock })
+    return {
+      storage: open(),
+      reopen: async () => open(),
+      breakBackend: end,
+      dispose: async () => {},
+    }
+  }
+  return { make, end }
 }

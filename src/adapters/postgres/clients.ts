@@ -28,6 +28,11 @@ export interface PgPoolClientLike {
 export interface PostgresJsLike {
   // biome-ignore lint/suspicious/noExplicitAny: the tag is called with values of every type.
   (template: TemplateStringsArray, ...values: any[]): PromiseLike<unknown>
+  readonly options?: {
+    readonly transform?: {
+      readonly column?: { readonly from?: ((column: string) => string) | undefined } | undefined
+    }
+  }
   unsafe(query: string, params?: string[]): PromiseLike<readonly unknown[]>
   begin(options: string, step: (sql: PostgresJsSession) => Promise<unknown>): Promise<unknown>
 }
@@ -48,10 +53,13 @@ interface PgliteSession {
   query(query: string, params?: unknown[]): Promise<Answer>
 }
 
-export interface KyselyLike {
+export interface KyselyLike extends KyselySessionLike {
   selectFrom(...args: never[]): unknown
+  transaction(): { execute(step: (tx: KyselySessionLike) => Promise<unknown>): Promise<unknown> }
+}
+
+export interface KyselySessionLike {
   executeQuery(query: never): Promise<Answer>
-  transaction(): { execute(step: (tx: never) => Promise<unknown>): Promise<unknown> }
 }
 
 /** Drizzle keeps the client it was given. */
@@ -142,10 +150,13 @@ async function rolledBack(
 }
 
 function fromPostgresJs(sql: PostgresJsLike): PgExecutor {
+  const renamed = sql.options?.transform?.column?.from
   const queries = (session: PostgresJsSession): PgQueries => ({
-    // Its types leave out null, which it sends as NULL.
-    query: async (text, params = []) =>
-      (await session.unsafe(text, [...params] as string[])) as readonly PgRow[],
+    query: async (text, params = []) => {
+      // Its types leave out null, which it sends as NULL.
+      const rows = (await session.unsafe(text, [...params] as string[])) as readonly PgRow[]
+      return renamed ? rows.map((row) => unrenamed(row, renamed)) : rows
+    },
   })
   return {
     reach: SERVER,
@@ -154,6 +165,10 @@ function fromPostgresJs(sql: PostgresJsLike): PgExecutor {
       (await sql.begin(ISOLATION[mode], (session) => step(queries(session)))) as T,
   }
 }
+
+/** A host may have every column renamed, as `postgres.camel` does: ours are found all the same. */
+const unrenamed = (row: PgRow, renamed: (column: string) => string): PgRow =>
+  new Proxy(row, { get: (columns, name) => columns[renamed(String(name))] })
 
 function fromPglite(db: PgliteLike): PgExecutor {
   const queries = (session: PgliteSession): PgQueries => ({
@@ -174,25 +189,21 @@ function fromPglite(db: PgliteLike): PgExecutor {
 const isKept = ({ dataDir = '' }: PgliteLike): boolean =>
   dataDir !== '' && !dataDir.startsWith('memory://')
 
-/** The part of Kysely that runs a compiled query; its plugins must not rename our columns. */
-interface KyselySession {
-  withoutPlugins?(): KyselySession
-  executeQuery(query: object): Promise<Answer>
-}
-
 function fromKysely(db: KyselyLike): PgExecutor {
-  const queries = (given: KyselySession): PgQueries => {
-    const session = given.withoutPlugins?.() ?? given
+  const queries = (given: KyselySessionLike): PgQueries => {
+    // Its plugins must not rename our columns.
+    const { withoutPlugins } = given as { withoutPlugins?: () => KyselySessionLike }
+    const session = withoutPlugins?.call(given) ?? given
     return {
       query: async (text, params = []) =>
-        rowsOf(await session.executeQuery(compiled(text, params))),
+        rowsOf(await session.executeQuery(compiled(text, params) as never)),
     }
   }
   return {
     reach: SERVER,
-    ...queries(db as unknown as KyselySession),
+    ...queries(db),
     transaction: async <T>(mode: TransactionMode, step: (tx: PgQueries) => Promise<T>) =>
-      (await db.transaction().execute(async (session: KyselySession) => {
+      (await db.transaction().execute(async (session) => {
         const tx = queries(session)
         await tx.query(`SET TRANSACTION ${ISOLATION[mode]}`)
         return step(tx)

@@ -5,8 +5,8 @@
  */
 import type { CallIds, Hold, Overflow } from '../../storage/ledger-records.ts'
 import { numbersText, textsText } from './array-text.ts'
-import type { PgQueries, PgRow } from './executor.ts'
 import { amountsText, isTextList, RowReader, textFields } from './decode.ts'
+import type { PgQueries, PgRow } from './executor.ts'
 import { HOLD_COLUMNS } from './ledger-sql/parts.ts'
 import type { Names } from './names.ts'
 import { isLines } from './usage-rows.ts'

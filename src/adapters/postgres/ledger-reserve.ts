@@ -75,6 +75,7 @@ export async function previewOne(
 
 function columnsOf(items: readonly Asked[]): Record<string, unknown> {
   const accounts = new Distinct()
+  const depths: number[] = []
   const tenants = new Distinct()
   const units = new UnitColumns(items.map((item) => item.amounts))
   const paths = new Distinct()
@@ -93,7 +94,11 @@ function columnsOf(items: readonly Asked[]): Record<string, unknown> {
     if (paths.size === before) return at
     pathTenants.push(tenants.indexOf(item.tenantId))
     platform.push(isPlatform)
-    for (const account of item.accounts) pathAccounts.push(accounts.indexOf(account.id))
+    for (const account of item.accounts) {
+      const known = accounts.indexOf(account.id)
+      if (known > depths.length) depths.push(account.depth)
+      pathAccounts.push(known)
+    }
     firsts.push(pathAccounts.length + 1)
     pathIds.push(textsText(item.accounts.map((account) => account.id)))
     pathDepths.push(numbersText(item.accounts.map((account) => account.depth)))
@@ -107,6 +112,7 @@ function columnsOf(items: readonly Asked[]): Record<string, unknown> {
     asked: textsText(items.map((item) => amountsText(item.amounts))),
     calls: textsText(items.map((item) => JSON.stringify(item.call ?? {}))),
     accounts: textsText(accounts.values),
+    depths: numbersText(depths),
     tenants: textsText(tenants.values),
     units: textsText(units.names),
     pathTenants: numbersText(pathTenants),

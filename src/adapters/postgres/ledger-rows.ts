@@ -11,7 +11,13 @@ import { WINDOWS } from '../../budgets/windows.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { NewEvent } from '../../storage/also.ts'
 import type { LedgerEntry } from '../../storage/ledger-entries.ts'
-import type { Counter, Hold, HoldLine, PeriodHistory, UsageRecord } from '../../storage/ledger-records.ts'
+import type {
+  Counter,
+  Hold,
+  HoldLine,
+  PeriodHistory,
+  UsageRecord,
+} from '../../storage/ledger-records.ts'
 import { addEvents } from './also.ts'
 import { numbersText, textsText } from './array-text.ts'
 import type { Tx } from './connection.ts'
@@ -303,7 +309,13 @@ export async function readHistory(
      WHERE r.account_id = $1 AND r.unit = $2 AND r.period = $3
        AND ($4::bigint IS NULL OR r.period_start_ms = $4::bigint)
      ORDER BY r.period_start_ms DESC LIMIT $5::bigint`,
-    [of.accountId, of.unit, of.window, startMs === undefined ? null : String(startMs), String(limit)],
+    [
+      of.accountId,
+      of.unit,
+      of.window,
+      startMs === undefined ? null : String(startMs),
+      String(limit),
+    ],
   )
   return rows.map(historyOf)
 }

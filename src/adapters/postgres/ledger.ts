@@ -92,7 +92,9 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
         const locked = await lockAccounts(tx, names, accountOf(entry))
         const known = await findEntry(tx, names, entry)
         const entries = known === null ? [] : [known]
-        const rows = new PgLedgerRows(locked.nowMs, locked.countersOf(entry.account.id), { entries })
+        const rows = new PgLedgerRows(locked.nowMs, locked.countersOf(entry.account.id), {
+          entries,
+        })
         const posted = postEntry(rows, entry)
         await rows.flush(tx, names)
         if (!posted.replayed) await writeAlso(tx, also)

@@ -3,10 +3,11 @@
  * processes may start at once, the first does the work. The same statements can be had as files.
  *
  * A migration takes the locks of the tables it changes, so it must not queue for long in front of
- * processes that run: it waits two seconds for a lock, gives up everything, and tries again.
+ * processes that run: it waits a fifth of a second for a lock, gives up everything, and tries again.
  *
  * @module
  */
+import { systemMonotonicClock } from '../../kernel/clock.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { PgExecutor, PgQueries, PgRow } from './executor.ts'
 import { mapError, stateOf } from './map-error.ts'
@@ -17,8 +18,8 @@ import { literal, type Names } from './names.ts'
 /** One lock for all installations of a database, because they may share roles: `tkmigrat`. */
 const MIGRATION_LOCK = '8389209319006068084'
 const WAIT_FOR_OTHERS_MS = 60_000
-const WAIT_FOR_LOCK_MS = 2_000
-const MAX_TRIES = 30
+const WAIT_FOR_LOCK_MS = 200
+const PATIENCE_MS = 60_000
 const PAUSE_MS = 250
 /** Lost to a running process, or to another installation that changed the same role. */
 const AGAIN = ['55P03', '40001', '40P01', '42710', '23505', 'XX000']
@@ -37,10 +38,12 @@ export async function migrate(
   executor: PgExecutor,
   names: Names,
   options: MigrateOptions,
+  migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<void> {
-  for (let tries = 1; ; tries++) {
+  const startedMs = systemMonotonicClock.elapsedMs()
+  for (;;) {
     try {
-      return await executor.transaction('write', (tx) => migrateIn(tx, names, options))
+      return await executor.transaction('write', (tx) => migrateIn(tx, names, options, migrations))
     } catch (error) {
       const state = stateOf(error)
       if (state === '42501') throw notAllowed(names, error)
@@ -48,22 +51,28 @@ export async function migrate(
         const reason = 'a role that it names does not exist'
         throw new TenantKeysError('TK_CONFIG_INVALID', { field: 'options.roles', reason })
       }
-      if (tries === MAX_TRIES || !AGAIN.includes(state ?? '')) throw mapError(error, 'write')
+      const waitedMs = systemMonotonicClock.elapsedMs() - startedMs
+      if (waitedMs > PATIENCE_MS || !AGAIN.includes(state ?? '')) throw mapError(error, 'write')
     }
     await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS))
   }
 }
 
-async function migrateIn(tx: PgQueries, names: Names, options: MigrateOptions): Promise<void> {
+async function migrateIn(
+  tx: PgQueries,
+  names: Names,
+  options: MigrateOptions,
+  migrations: readonly Migration[],
+): Promise<void> {
   await setTimeouts(tx, WAIT_FOR_OTHERS_MS)
   await tx.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})::text`)
   await setTimeouts(tx, WAIT_FOR_LOCK_MS)
   // Roles without any right to migrate may ask as long as there is nothing to do.
-  if (await isDone(tx, names, options)) return
+  if (await isDone(tx, names, options, migrations.length)) return
   for (const statement of becomeOwner(names, options)) await tx.query(statement)
   const before = await presentVersion(tx, names)
   if (before === 0) await checkNamesAreFree(tx, names)
-  for (const migration of MIGRATIONS.filter(({ version }) => version > before)) {
+  for (const migration of migrations.filter(({ version }) => version > before)) {
     for (const statement of [...migration.statements(names), versionStatement(names, migration)]) {
       await tx.query(statement)
     }
@@ -72,14 +81,19 @@ async function migrateIn(tx: PgQueries, names: Names, options: MigrateOptions): 
   for (const statement of beAdministratorAgain(names)) await tx.query(statement)
 }
 
-async function isDone(tx: PgQueries, names: Names, { members }: MigrateOptions): Promise<boolean> {
+async function isDone(
+  tx: PgQueries,
+  names: Names,
+  { members }: MigrateOptions,
+  version: number,
+): Promise<boolean> {
   const [meta] = await tx.query(
     `SELECT has_table_privilege(c.oid, 'SELECT')::text AS may_read FROM pg_catalog.pg_class c
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = $1 AND c.relname = $2`,
     [names.schemaName, `${names.prefix}tk_meta`],
   )
-  if (meta?.may_read !== 'true' || (await presentVersion(tx, names)) < SCHEMA_VERSION) return false
+  if (meta?.may_read !== 'true' || (await presentVersion(tx, names)) < version) return false
   if (names.roles === 'single') return true
   const outside = await tx.query(
     `SELECT m.value FROM jsonb_array_elements_text($1::text::jsonb) m
@@ -156,8 +170,8 @@ export function migrationFiles(names: Names, options: MigrateOptions): Migration
     const { version, title } = migration
     const statements = [
       'BEGIN',
-      `SET LOCAL lock_timeout = ${WAIT_FOR_LOCK_MS}`,
       `SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`,
+      `SET LOCAL lock_timeout = ${WAIT_FOR_LOCK_MS}`,
       ...becomeOwner(names, options),
       ...(version > 1 ? [precondition(names, version)] : []),
       ...migration.statements(names),

@@ -22,8 +22,8 @@ export async function checkStart(
   names: Names,
   { testClock }: StartOptions,
 ): Promise<void> {
-  const there = await executor.query(metaOid(names))
-  if (there.length === 0) throw new TenantKeysError('TK_STORE_NOT_MIGRATED')
+  const [there] = await executor.query(`SELECT (${metaOid(names)})::text AS meta`)
+  if (there?.meta === null) throw new TenantKeysError('TK_STORE_NOT_MIGRATED')
   if (names.roles !== 'single') await checkRoles(executor, names)
   const [meta] = await executor.query(
     `SELECT schema_version::text, compatible_from::text, test_clock::text

@@ -60,8 +60,8 @@ const COLUMNS = Object.entries(VALUES) as [UsageColumn, (usage: UsageDraft) => V
 /** The usage of a batch, each column as one array. */
 export function usageColumns(drafts: readonly UsageDraft[]): Record<string, string> {
   const columns: Record<string, string> = {}
-  for (const [column, valueOf] of COLUMNS) {
-    const values = drafts.map(valueOf)
+  for (const [column, read] of COLUMNS) {
+    const values = drafts.map(read)
     columns[column] =
       USAGE_COLUMNS[column] === 'text'
         ? textsText(values as (string | null)[])

@@ -9,6 +9,7 @@
  * @module
  */
 import type { Names } from '../names.ts'
+import { AGAIN } from './function.ts'
 
 export const CALL = 1
 export const SLIDES = 2
@@ -16,14 +17,16 @@ export const SLIDES = 2
 export const COUNTER_VARIABLES = `
   now_ms bigint;
   high_ms bigint;
-  all_accts text[];
   c_n integer;
+  c_tid tid[];
+  written integer;
   c_first_end bigint;
   c_slides boolean;
   c_ref integer[];
   c_acct text[];
   c_unit text[];
   c_win text[];
+  c_json text[];
   c_key text[];
   c_tenant text[];
   c_zone text[];
@@ -38,14 +41,14 @@ export const COUNTER_VARIABLES = `
   c_kind integer[];
   c_all boolean[];
   c_u integer[];
-  c_buckets text[];
   c_pool text[];
   c_alerts text[];
   c_alerted integer[];
   c_next bigint[];
   c_dirty boolean[];
   k integer;
-  roll record;`
+  roll record;
+  rolled tid;`
 
 /** Each counter array, and the column or expression of counter `z` that fills it. */
 const SOURCES = {
@@ -54,6 +57,8 @@ const SOURCES = {
   c_acct: 'z.account_id',
   c_unit: 'z.unit',
   c_win: 'z.period',
+  c_json: `'{"accountId":' || to_json(z.account_id)::text || ',"unit":' || to_json(z.unit)::text
+      || ',"window":"' || z.period || '","periodStartMs":'`,
   // Units and windows have no spaces in them.
   c_key: "z.unit || ' ' || z.period || ' ' || z.account_id",
   c_tenant: 'z.tenant_id',
@@ -74,7 +79,6 @@ const SOURCES = {
   c_all: `z.counts = 'all'`,
   // The column of the unit in the amounts of the batch; the last one is zero for all items.
   c_u: 'coalesce(array_position(units, z.unit), width)',
-  c_buckets: 'z.buckets::text',
   c_pool: 'z.overflow_account',
   c_alerts: 'z.alerts::text',
   c_alerted: 'z.alerted_percent',
@@ -87,10 +91,11 @@ const SOURCES = {
 export type CounterArray = keyof typeof SOURCES
 
 /**
- * Locks and reads. The statement that locks reads nothing but counters: when it has had to wait, the
- * server looks again at the changed row alone, and of a join it may find no partner then.
+ * Locks and reads, account by account. Each account is locked in a subquery that reads nothing but its
+ * counters: when it has had to wait, the server looks again at the changed row alone, and in a join
+ * with the list of accounts it may find no partner then.
  *
- * @param accounts - a select that gives their ids.
+ * @param accounts - a select that gives `id` and `depth`, each account once.
  */
 export function lockCounters(
   names: Names,
@@ -98,16 +103,19 @@ export function lockCounters(
   arrays: readonly CounterArray[],
 ): string {
   return `
-  all_accts := ARRAY(${accounts});
   SELECT count(*)::integer, min(z.period_end_ms), bool_or(z.period IN ('rate_second', 'rate_minute')),
-    ${arrays.map((name) => `array_agg(${SOURCES[name]})`).join(',\n    ')}
+    array_agg(z.tid), ${arrays.map((name) => `array_agg(${SOURCES[name]})`).join(',\n    ')}
   INTO c_n, c_first_end, c_slides,
-    ${arrays.join(', ')}
+    c_tid, ${arrays.join(', ')}
   FROM (
-    SELECT c.* FROM ${names.table('tk_counters')} c
-    WHERE c.account_id = ANY (all_accts)
-    ORDER BY c.depth DESC, c.account_id, c.unit, c.period
-    FOR UPDATE
+    SELECT l.* FROM (
+      SELECT a.id FROM (${accounts}) a ORDER BY a.depth DESC, a.id COLLATE "C"
+    ) b
+    CROSS JOIN LATERAL (
+      SELECT c.ctid AS tid, c.* FROM ${names.table('tk_counters')} c
+      WHERE c.account_id = b.id ORDER BY c.unit, c.period FOR UPDATE
+    ) l
+    ORDER BY l.depth DESC, l.account_id, l.unit, l.period
   ) z;
   c_dirty := array_fill(false, ARRAY[c_n]);`
 }
@@ -131,14 +139,16 @@ export const highMark = (names: Names): string =>
   `(SELECT m.clock_ms FROM ${names.table('tk_clock')} m)`
 
 /** Starts the next period of counters whose period has ended; the ended one becomes history. A
- * counter never rolls back. Needs c_zone, c_start, c_end, c_posted, c_held, c_until, c_room, c_limit. */
+ * counter never rolls back. Needs c_tenant, c_start, c_end, c_posted, c_held, c_until, c_room, c_limit. */
 export function rollCounters(names: Names, more = ''): string {
   return `
   IF c_first_end <= now_ms THEN
     FOR k IN 1..c_n LOOP
       CONTINUE WHEN c_end[k] IS NULL OR c_end[k] > now_ms;
       SELECT p.start_ms, p.end_ms INTO roll
-        FROM ${names.fn('tk_period_v1')}(c_win[k], c_zone[k], now_ms) p;
+        FROM ${names.table('tk_counters')} c,
+          LATERAL ${names.fn('tk_period_v1')}(c.period, c.zone, now_ms) p
+        WHERE c.account_id = c_acct[k] AND c.unit = c_unit[k] AND c.period = c_win[k];
       CONTINUE WHEN roll.start_ms <= c_start[k];
       INSERT INTO ${names.table('tk_counter_history')} AS h
           (account_id, unit, period, period_start_ms, tenant_id, posted, held)
@@ -148,7 +158,8 @@ export function rollCounters(names: Names, more = ''): string {
       UPDATE ${names.table('tk_counters')} c
         SET period_start_ms = roll.start_ms, period_end_ms = roll.end_ms, posted = 0, held = 0,
           held_until_ms = 0, alerted_percent = 0
-        WHERE c.account_id = c_acct[k] AND c.unit = c_unit[k] AND c.period = c_win[k];
+        WHERE c.ctid = c_tid[k] RETURNING c.ctid INTO STRICT rolled;
+      c_tid[k] := rolled;
       c_start[k] := roll.start_ms;
       c_end[k] := roll.end_ms;
       c_posted[k] := 0;
@@ -158,15 +169,20 @@ export function rollCounters(names: Names, more = ''): string {
   END IF;`
 }
 
-/** Writes the counters that have changed, each once. */
+/** Writes the counters that have changed, each once. They are locked, so they are where they were read
+ * (ctid), and no index has to be asked. */
 export function writeCounters(
   names: Names,
-  columns: readonly (readonly [column: string, array: CounterArray, cast?: string])[],
+  columns: readonly (readonly [column: string, array: CounterArray])[],
 ): string {
-  const arrays = ['c_acct', 'c_unit', 'c_win', 'c_dirty', ...columns.map(([, array]) => array)]
-  const sets = columns.map(([column, array, cast = '']) => `${column} = t.${array}${cast}`)
+  const arrays = ['c_tid', 'c_dirty', ...columns.map(([, array]) => array)]
+  const sets = columns.map(([column, array]) => `${column} = t.${array}`)
   return `
   UPDATE ${names.table('tk_counters')} c SET ${sets.join(', ')}
     FROM unnest(${arrays.join(', ')}) AS t (${arrays.join(', ')})
-    WHERE t.c_dirty AND c.account_id = t.c_acct AND c.unit = t.c_unit AND c.period = t.c_win;`
+    WHERE t.c_dirty AND c.ctid = t.c_tid;
+  GET DIAGNOSTICS written = ROW_COUNT;
+  IF written <> coalesce(cardinality(array_positions(c_dirty, true)), 0) THEN
+    ${AGAIN};
+  END IF;`
 }

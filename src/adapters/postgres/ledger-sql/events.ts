@@ -41,6 +41,4 @@ export const writeEvents = (names: Names): string => `
       END IF;`
 
 /** An expression for the JSON of a line: counter `k` in its present period. */
-export const lineJson = (k: string): string => `'{"accountId":' || to_json(c_acct[${k}])::text
-            || ',"unit":' || to_json(c_unit[${k}])::text || ',"window":"' || c_win[${k}]
-            || '","periodStartMs":' || c_start[${k}]::text || '}'`
+export const lineJson = (k: string): string => `c_json[${k}] || c_start[${k}]::text || '}'`

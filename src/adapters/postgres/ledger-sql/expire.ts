@@ -17,8 +17,10 @@ import { innerFunction, ledgerFunction } from './function.ts'
 import {
   changeLine,
   HELD_OF_LINE,
+  HOLD_ACCOUNTS,
   HOLD_VARIABLES,
   holdAccounts,
+  holdOf,
   LINE_ARRAYS,
   MAP_LINES,
   readHolds,
@@ -83,17 +85,21 @@ DECLARE
   h_ids text[];${NO_UNITS}${COUNTER_VARIABLES}${HOLD_VARIABLES}${EVENT_VARIABLES}
 BEGIN${lockCounters(
       names,
-      `SELECT DISTINCT unnest(h.accounts || h.pools) FROM ${names.table('tk_holds')} h WHERE h.id = ANY (h_id)`,
+      `
+        SELECT a.id, max(a.depth) AS depth FROM unnest(h_id) q (id)
+        CROSS JOIN ${holdOf(names, 'q.id')} h, ${HOLD_ACCOUNTS} a GROUP BY a.id`,
       LINE_ARRAYS,
     )}
   now_ms := coalesce(at_ms, ${names.fn('tk_now_v1')}(NULL));${rollCounters(names)}
   -- Others may have expired or settled them since they were picked.
   SELECT coalesce(array_agg(d.id), '{}'), array_agg(d.tenant_id), array_agg(d.lines),
-      array_agg(d.held), array_agg(d.created_at_ms), array_agg(d.call)
-    INTO h_ids, h_tenant, h_lines, h_held, h_created, h_call
-    FROM (SELECT h.* FROM ${names.table('tk_holds')} h
-      WHERE h.id = ANY (h_id) AND h.state = 'held' AND h.expires_at_ms <= now_ms
-      ORDER BY h.expires_at_ms, h.id FOR UPDATE SKIP LOCKED) d;
+      array_agg(d.held), array_agg(d.created_at_ms), array_agg(d.call), array_agg(d.tid)
+    INTO h_ids, h_tenant, h_lines, h_held, h_created, h_call, h_tid
+    FROM (SELECT l.* FROM unnest(h_id) q (id)
+      CROSS JOIN LATERAL (SELECT h.ctid AS tid, h.* FROM ${names.table('tk_holds')} h
+        WHERE h.id = q.id AND h.state = 'held' AND h.expires_at_ms <= now_ms
+        FOR UPDATE SKIP LOCKED) l
+      ORDER BY l.expires_at_ms, l.id) d;
   FOR i IN 1..cardinality(h_ids) LOOP
     x := i;${release(names)}${addEvent({
       id: `h_ids[x] || '.expired'`,
@@ -104,7 +110,8 @@ BEGIN${lockCounters(
             || coalesce(held_json->>'usd', '0') || '",' || substr(h_call[x], 2)`,
     })}
   END LOOP;${writeCounters(names, WRITE)}
-  UPDATE ${names.table('tk_holds')} h SET state = 'expired' WHERE h.id = ANY (h_ids);${writeEvents(names)}
+  UPDATE ${names.table('tk_holds')} h SET state = 'expired'
+    FROM unnest(h_tid) q (tid) WHERE h.ctid = q.tid;${writeEvents(names)}
   RETURN cardinality(h_ids);
 END`,
   }),

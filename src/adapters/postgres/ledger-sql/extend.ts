@@ -16,14 +16,15 @@ import { DECIDE_VARIABLES, decide, describe } from './decide.ts'
 import { AGAIN, ledgerFunction } from './function.ts'
 import {
   changeLine,
+  HOLD_ACCOUNTS,
   HOLD_VARIABLES,
-  holdAccounts,
+  holdOf,
   LINE_ARRAYS,
   MAP_LINES,
   readHolds,
   writeHolds,
 } from './holds.ts'
-import { GATHER_BUCKETS, SLIDE_VARIABLES, slideCounters } from './rates.ts'
+import { SLIDE_VARIABLES, slideCounters, writeBuckets } from './rates.ts'
 
 /** 1 to 4 are the refusals of decide.ts. */
 export const EXTEND_CODES = { ok: 0, notFound: 5, mismatch: 6, lost: 7, invalid: 8 } as const
@@ -49,7 +50,6 @@ const VARIABLES = `
   is_due boolean;
   counted integer;
   h_sequence bigint[];
-  h_before bigint[];
   h_accounts text[];
   h_pools text[];
   h_paid text[];
@@ -82,10 +82,13 @@ BEGIN
   END IF;
   LOOP${lockCounters(
     names,
-    `${holdAccounts(names)}
-      UNION SELECT unnest(h.accounts || h.pools) FROM ${names.table('tk_holds')} h
-        WHERE h.id = ANY (due_ids)`,
-    [...LINE_ARRAYS, 'c_room', 'c_kind', 'c_all', 'c_pool', 'c_buckets'],
+    `
+        SELECT a.id, max(a.depth) AS depth FROM (
+          SELECT b.id, b.tenant FROM unnest(h_id, h_tenant) b (id, tenant)
+          UNION ALL SELECT d.id, NULL FROM unnest(due_ids) d (id)
+        ) q CROSS JOIN ${holdOf(names, 'q.id AND o.tenant_id = coalesce(q.tenant, o.tenant_id)')} h,
+        ${HOLD_ACCOUNTS} a GROUP BY a.id`,
+    [...LINE_ARRAYS, 'c_room', 'c_kind', 'c_all', 'c_pool'],
   )}
     IF c_n <> coalesce(counted, c_n) THEN
       ${AGAIN};
@@ -97,7 +100,6 @@ BEGIN
       h_paid: 'h.paid_by',
       h_moves: 'h.overflows',
     })}
-    h_before := h_sequence;
     IF now_ms IS NULL THEN${readTime(names)}
     END IF;${rollCounters(names, '\n      c_room[k] := c_limit[k];')}${slideCounters(names)}
     l_n := 0;
@@ -150,15 +152,14 @@ BEGIN
           'until', CASE WHEN c_held[d_line] > 0 THEN c_until[d_line] END, 'at', d_at)::text;
         CONTINUE;
       END IF;${raise(names)}
-    END LOOP;${GATHER_BUCKETS}${writeCounters(names, [
+    END LOOP;${writeBuckets(names)}${writeCounters(names, [
       ['held', 'c_held'],
       ['held_until_ms', 'c_until'],
-      ['buckets', 'c_buckets', '::bigint[]'],
-    ])}${writeHolds(
-      names,
-      { held: 'h_held', extend_sequence: 'h_sequence', expires_at_ms: 'h_expires' },
-      { extend_sequence: 'h_before' },
-    )}
+    ])}${writeHolds(names, {
+      held: 'h_held',
+      extend_sequence: 'h_sequence',
+      expires_at_ms: 'h_expires',
+    })}
     EXIT WHEN hi = n;
     lo := hi + 1;
     swept := lo;
@@ -215,7 +216,7 @@ const raise = (names: Names): string => `
         held_amount := coalesce((more->>l_unit[j])::bigint, 0);${changeLine(names, {
           held: 'held_amount',
           until: 'expires',
-          then: `
+          after: `
           c_room[k] := c_room[k] - held_amount;`,
         })}
       END LOOP;

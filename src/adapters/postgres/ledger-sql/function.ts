@@ -28,7 +28,11 @@ $tk$`,
 export function innerFunction(
   names: Names,
   name: string,
-  { args, returns, body }: { readonly args: string; readonly returns: string; readonly body: string },
+  {
+    args,
+    returns,
+    body,
+  }: { readonly args: string; readonly returns: string; readonly body: string },
 ): string[] {
   const fn = names.fn(name)
   return [

@@ -2,7 +2,8 @@
  * The holds of a batch and their lines, for settle, void, extend and expiry. Counters come before
  * hold rows: the accounts of a hold never change, so they are read without a lock, then their
  * counters are locked in order, and only then is it read what has become of the hold. Who changes a
- * hold writes it only if it is still as it was read; of holds without counters nothing else is locked.
+ * hold writes it only if it is still where it was read; of holds without counters nothing else is
+ * locked.
  *
  * Hold `x` of the batch is element `x` of each array, and NULL in all of them when the tenant has no
  * such hold. Holds of one path have the same lines: each set of lines is looked at once, and set `s`
@@ -15,8 +16,8 @@ import { type CounterArray, highMark } from './counters.ts'
 import { AGAIN } from './function.ts'
 
 export const HOLD_VARIABLES = `
+  h_tid tid[];
   h_state text[];
-  h_was text[];
   h_lines text[];
   h_held text[];
   h_actual text[];
@@ -39,8 +40,7 @@ export const HOLD_VARIABLES = `
   l_json jsonb;
   held_json jsonb;
   held_unit text;
-  held_amount bigint;
-  written integer;`
+  held_amount bigint;`
 
 /** What lines need of their counters. */
 export const LINE_ARRAYS: readonly CounterArray[] = [
@@ -59,14 +59,26 @@ export const LINE_ARRAYS: readonly CounterArray[] = [
   'c_until',
 ]
 
+/** One hold by its id. A plain join may be made from the other side, over all holds, by a plan that was
+ * made while there were few. */
+export const holdOf = (names: Names, id: string): string =>
+  `LATERAL (SELECT o.* FROM ${names.table('tk_holds')} o WHERE o.id = ${id} OFFSET 0)`
+
+/** The accounts of hold `h`, and of the pools it moved to, which may lie anywhere above. */
+export const HOLD_ACCOUNTS = `LATERAL (
+          SELECT p.id, p.depth FROM unnest(h.accounts, h.depths) p (id, depth)
+          UNION ALL SELECT m.id, 0 FROM unnest(h.pools) m (id))`
+
 /** The accounts of the holds `h_id` of the tenants `h_tenant`. */
 export const holdAccounts = (names: Names): string => `
-      SELECT DISTINCT unnest(h.accounts || h.pools) FROM unnest(h_id, h_tenant) q (id, tenant)
-      JOIN ${names.table('tk_holds')} h ON h.id = q.id AND h.tenant_id = q.tenant`
+        SELECT a.id, max(a.depth) AS depth FROM unnest(h_id, h_tenant) q (id, tenant)
+        CROSS JOIN ${holdOf(names, 'q.id AND o.tenant_id = q.tenant')} h,
+        ${HOLD_ACCOUNTS} a GROUP BY a.id`
 
 /** @param more - further arrays and the expressions of hold `h` that fill them. */
 export const readHolds = (names: Names, more: Readonly<Record<string, string>> = {}): string => {
   const arrays = {
+    h_tid: 'h.tid',
     h_state: 'h.state',
     h_lines: 'h.lines',
     h_held: 'h.held',
@@ -81,10 +93,10 @@ export const readHolds = (names: Names, more: Readonly<Record<string, string>> =
     INTO STRICT high_ms, ${Object.keys(arrays).join(', ')}
     FROM (
       SELECT o.* FROM unnest(h_id, h_tenant) WITH ORDINALITY q (id, tenant, item)
-      LEFT JOIN ${names.table('tk_holds')} o ON o.id = q.id AND o.tenant_id = q.tenant
+      LEFT JOIN LATERAL (SELECT e.ctid AS tid, e.* FROM ${names.table('tk_holds')} e
+        WHERE e.id = q.id AND e.tenant_id = q.tenant OFFSET 0) o ON true
       ORDER BY q.item
     ) h;
-  h_was := h_state;
   h_changed := array_fill(false, ARRAY[cardinality(h_id)]);`
 }
 
@@ -132,10 +144,10 @@ export function changeLine(
     readonly until?: string
     readonly posted?: string
     /** After the counter `k` was charged. */
-    readonly then?: string
+    readonly after?: string
   },
 ): string {
-  const { held, until = '0', posted, then = '' } = change
+  const { held, until = '0', posted, after = '' } = change
   const post = posted === undefined ? '' : `\n          c_posted[k] := c_posted[k] + ${posted};`
   const postHistory = posted === undefined ? '' : `, posted = p.posted + ${posted}`
   return `
@@ -148,7 +160,7 @@ export function changeLine(
         IF k > 0 AND c_start[k] = l_start[j] THEN
           c_held[k] := greatest(0, c_held[k] + ${held});
           c_until[k] := CASE WHEN c_held[k] = 0 THEN 0 ELSE greatest(c_until[k], ${until}) END;
-          c_dirty[k] := true;${post}${then}
+          c_dirty[k] := true;${post}${after}
         ELSE
           UPDATE ${names.table('tk_counter_history')} p
             SET held = greatest(0, p.held + ${held})${postHistory}
@@ -157,22 +169,17 @@ export function changeLine(
         END IF;`
 }
 
-/** Writes the holds that were changed, each once. */
-export function writeHolds(
-  names: Names,
-  more: Readonly<Record<string, string>> = {},
-  /** Columns that must be as they were read, besides the state, and the arrays that say how. */
-  unchanged: Readonly<Record<string, string>> = {},
-): string {
-  const before = Object.entries({ state: 'h_was', ...unchanged })
-  const after = Object.values(more)
-  const arrays = ['h_id', 'h_changed', 'h_state', ...before.map(([, array]) => array), ...after]
-  const sets = Object.entries({ state: 'h_state', ...more }).map(([to, from]) => `${to} = t.${from}`)
+/** Writes the holds that were changed, each once, where they were read: one that was changed since is
+ * not found there any more. */
+export function writeHolds(names: Names, more: Readonly<Record<string, string>> = {}): string {
+  const arrays = ['h_tid', 'h_changed', 'h_state', ...Object.values(more)]
+  const sets = Object.entries({ state: 'h_state', ...more }).map(
+    ([to, from]) => `${to} = t.${from}`,
+  )
   return `
   UPDATE ${names.table('tk_holds')} h SET ${sets.join(', ')}
     FROM unnest(${arrays.join(', ')}) AS t (${arrays.join(', ')})
-    WHERE t.h_changed AND h.id = t.h_id
-      AND ${before.map(([column, array]) => `h.${column} = t.${array}`).join(' AND ')};
+    WHERE t.h_changed AND h.ctid = t.h_tid;
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written <> cardinality(array_positions(h_changed, true)) THEN
     ${AGAIN};

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { innerFunction } from './function.ts'
+
 import type { Names } from '../names.ts'
+import { innerFunction } from './function.ts'
 
 /** Length of a sub-bucket in ms. */
 export const bucketMs = (window: string): string =>
@@ -70,7 +71,8 @@ export function slideCounters(names: Names): string {
     s_bucket := '{}';
     FOR k IN 1..c_n LOOP
       CONTINUE WHEN c_kind[k] <> 2;
-      s_row := ${names.fn('tk_slide_v1')}(c_buckets[k]::bigint[], ${bucketMs('c_win[k]')}, now_ms);
+      s_row := (SELECT ${names.fn('tk_slide_v1')}(c.buckets, ${bucketMs('c.period')}, now_ms)
+        FROM ${names.table('tk_counters')} c WHERE c.ctid = c_tid[k]);
       s_at[k] := cardinality(s_bucket) + 1;
       s_bucket := s_bucket || s_row;
       c_used[k] := (SELECT sum(b.n) FROM unnest(s_row[2:]) b (n));
@@ -79,12 +81,14 @@ export function slideCounters(names: Names): string {
   END IF;`
 }
 
-/** The buckets of the counters that were charged, as texts again. */
-export const GATHER_BUCKETS = `
+/** Writes the buckets of the counters that were charged. */
+export const writeBuckets = (names: Names): string => `
   IF c_slides THEN
     FOR k IN 1..c_n LOOP
       IF c_kind[k] = 2 AND c_dirty[k] THEN
-        c_buckets[k] := s_bucket[s_at[k]:s_at[k] + 11]::text;
+        UPDATE ${names.table('tk_counters')} c SET buckets = s_bucket[s_at[k]:s_at[k] + 11]
+          WHERE c.ctid = c_tid[k];
+        c_dirty[k] := false;
       END IF;
     END LOOP;
   END IF;`

@@ -17,7 +17,8 @@ import {
 import { DECIDE_VARIABLES } from './decide.ts'
 import { EVENT_VARIABLES, writeEvents } from './events.ts'
 import { AGAIN, ledgerFunction } from './function.ts'
-import { GATHER_BUCKETS, SLIDE_VARIABLES, slideCounters } from './rates.ts'
+import { HOLD_ACCOUNTS, holdOf } from './holds.ts'
+import { SLIDE_VARIABLES, slideCounters, writeBuckets } from './rates.ts'
 import { buildPath, CODES, replay, squeeze, take } from './reserve-items.ts'
 
 /** Holds whose time is up that one contended decision may expire, as in `budgets/ledger.ts`. */
@@ -35,17 +36,22 @@ export function reserveFunctions(names: Names): string[] {
 /** The accounts of the batch and of the pools that their counters name; and those of holds that are
  * due or known already, when a call is made again because of them. */
 const accounts = (names: Names): string => `
-      SELECT unnest(accts) UNION SELECT unnest(wide_accts)
-      UNION SELECT p.overflow_account FROM ${names.table('tk_counters')} p
-        WHERE p.account_id = ANY (accts) AND p.overflow_account IS NOT NULL`
+        SELECT t.id, t.depth FROM unnest(accts, depths) t (id, depth)
+        UNION ALL
+        SELECT more.id, max(more.depth) FROM (
+          SELECT p.overflow_account, p.overflow_depth FROM unnest(accts) t (id)
+            CROSS JOIN LATERAL (SELECT c.overflow_account, c.overflow_depth
+              FROM ${names.table('tk_counters')} c WHERE c.account_id = t.id OFFSET 0) p
+          UNION ALL SELECT w.id, w.depth FROM unnest(wide_accts, wide_depths) w (id, depth)
+        ) more (id, depth) WHERE more.id <> ALL (accts) GROUP BY more.id`
 
 const ARRAYS = [
   'c_ref',
   'c_acct',
   'c_unit',
   'c_win',
+  'c_json',
   'c_tenant',
-  'c_zone',
   'c_limit',
   'c_start',
   'c_end',
@@ -56,7 +62,7 @@ const ARRAYS = [
   'c_kind',
   'c_all',
   'c_u',
-  'c_buckets',
+
   'c_pool',
 ] as const
 
@@ -69,6 +75,7 @@ const VARIABLES = `
   i_asked text[] := (args->>'asked')::text[];
   i_call text[] := (args->>'calls')::text[];
   accts text[] := (args->>'accounts')::text[];
+  depths integer[] := (args->>'depths')::integer[];
   tenants text[] := (args->>'tenants')::text[];
   units text[] := (args->>'units')::text[];
   width integer := cardinality(units) + 1;
@@ -80,7 +87,8 @@ const VARIABLES = `
   p_depths text[] := (args->>'pathDepths')::text[];
   wide boolean := coalesce(args->'wide' = 'true', false);
   dry boolean := coalesce(args->'dry' = 'true', false);
-  wide_accts text[] := '{}';
+  wide_accts text[];
+  wide_depths integer[];
   due_ids text[] := '{}';
   due_at integer := 1;
   is_due boolean;
@@ -138,10 +146,10 @@ BEGIN
     SELECT ${highMark(names)},
       ARRAY(SELECT (SELECT x.path::text FROM ${names.table('tk_tenants')} x WHERE x.id = t.id)
         FROM unnest(tenants) t (id)),
-      EXISTS (SELECT 1 FROM ${names.table('tk_holds')} h WHERE h.id = ANY (i_id))
-      OR EXISTS (SELECT 1 FROM unnest(i_id, i_path) t (id, path)
-        JOIN ${names.table('api_key_usage_logs')} u
-          ON u.tenant_id = tenants[p_tenant[t.path]] AND u.id = t.id)
+      EXISTS (SELECT 1 FROM unnest(i_id, i_path) t (id, path)
+        WHERE (SELECT true FROM ${names.table('tk_holds')} h WHERE h.id = t.id)
+          OR (SELECT true FROM ${names.table('api_key_usage_logs')} u
+            WHERE u.tenant_id = tenants[p_tenant[t.path]] AND u.id = t.id))
       INTO STRICT high_ms, t_paths, any_known;
     IF now_ms IS NULL THEN${readTime(names)}
     END IF;${rollCounters(names, '\n      c_room[k] := c_limit[k];')}${slideCounters(names)}
@@ -223,11 +231,12 @@ const lookAround = (names: Names): string => `
       WHERE h.state = 'held' AND h.expires_at_ms <= ${names.fn('tk_time_v1')}(test_now)
       ORDER BY h.expires_at_ms, h.id LIMIT least(n, ${SWEEPS_OF_A_BATCH}) * ${SWEEP_ON_REFUSAL}
     ) d;
-    wide_accts := ARRAY(
-      SELECT unnest(h.accounts || h.pools) FROM ${names.table('tk_holds')} h
-        WHERE h.id = ANY (due_ids)
-      UNION SELECT unnest(h.pools) FROM ${names.table('tk_holds')} h
-        WHERE h.id = ANY (i_id) AND h.tenant_id = ANY (tenants));`
+    SELECT array_agg(w.id), array_agg(w.depth) INTO wide_accts, wide_depths FROM (
+      SELECT a.id, max(a.depth) AS depth FROM (
+        SELECT d.id FROM unnest(due_ids) d (id)
+        UNION ALL SELECT i.id FROM unnest(i_id) i (id)
+      ) q CROSS JOIN ${holdOf(names, 'q.id')} h, ${HOLD_ACCOUNTS} a GROUP BY a.id
+    ) w;`
 
 const write = (names: Names): string => `
       INSERT INTO ${names.table('tk_holds')}
@@ -246,10 +255,9 @@ const write = (names: Names): string => `
       -- Another batch has taken one of the ids meanwhile.
       IF added <> admitted THEN
         ${AGAIN};
-      END IF;${GATHER_BUCKETS}${writeCounters(names, [
+      END IF;${writeBuckets(names)}${writeCounters(names, [
         ['held', 'c_held'],
         ['held_until_ms', 'c_until'],
-        ['buckets', 'c_buckets', '::bigint[]'],
       ])}${writeEvents(names)}`
 
 /** Takes back, with everything it wrote, what was done to decide. */

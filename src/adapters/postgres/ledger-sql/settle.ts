@@ -76,9 +76,12 @@ BEGIN${lockCounters(names, holdAccounts(names), [
       'c_alerts',
       'c_alerted',
       'c_next',
-    ])}${readHolds(names)}${readTime(names)}${rollCounters(names, `
+    ])}${readHolds(names)}${readTime(names)}${rollCounters(
+      names,
+      `
       c_alerted[k] := 0;
-      c_next[k] := 0;`)}
+      c_next[k] := 0;`,
+    )}
   FOR i IN 1..n LOOP
     x := i_hold[i];
     state := h_state[x];
@@ -102,7 +105,7 @@ BEGIN${lockCounters(names, holdAccounts(names), [
         a := i_amount[base + l_u[j]];${changeLine(names, {
           held: "(CASE WHEN h_state[x] = 'expired' THEN 0 ELSE -held_amount END)",
           posted: 'a',
-          then: `
+          after: `
           IF a > 0 AND c_posted[k] >= c_next[k] THEN${alert}
           END IF;`,
         })}

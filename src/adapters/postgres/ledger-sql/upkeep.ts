@@ -6,9 +6,9 @@
  */
 import { definer } from '../migrations/sql.ts'
 import type { Names } from '../names.ts'
-import { LEDGER_PARTS } from './parts.ts'
 import { COUNTER_VARIABLES, highMark, lockCounters, readTime, rollCounters } from './counters.ts'
 import { ledgerFunction } from './function.ts'
+import { LEDGER_PARTS } from './parts.ts'
 
 export const upkeepFunctions = (names: Names): string[] => [
   // Locks the counters of accounts of these tenants, in lock order, and rolls them to the present.
@@ -21,8 +21,10 @@ DECLARE
   tenants text[] := (args->>'tenants')::text[];${COUNTER_VARIABLES}
 BEGIN${lockCounters(
       names,
-      `SELECT e.account_id FROM ${names.table('tk_counters')} e
-      WHERE e.account_id = ANY (accts) AND e.tenant_id = ANY (tenants)`,
+      `
+        SELECT t.id, max(e.depth) AS depth FROM unnest(accts) t (id)
+        JOIN ${names.table('tk_counters')} e ON e.account_id = t.id
+        WHERE e.tenant_id = ANY (tenants) GROUP BY t.id`,
       [
         'c_acct',
         'c_unit',

@@ -14,7 +14,7 @@ import {
   SECRET_COLUMNS,
   TENANT_COLUMNS,
 } from '../rows.ts'
-import { definer } from './sql.ts'
+import { definer, ONLY_ON_PRIMARY } from './sql.ts'
 
 /** One row, or null; its columns as in the select list. */
 const one = (select: string): string => `(SELECT to_jsonb(r) FROM (${select}) r)`
@@ -47,6 +47,7 @@ DECLARE
   tenant jsonb;
   ends bigint;
 BEGIN
+  ${ONLY_ON_PRIMARY}
   -- The epoch comes first: what is read after it is at least as new.
   SELECT e.epoch INTO STRICT seen FROM ${names.table('tk_epoch')} e;
   key := ${one(`SELECT ${KEY_COLUMNS} FROM ${names.table('tenant_api_keys')}

@@ -28,6 +28,11 @@ $tk$`,
   ]
 }
 
+/** A replica may lag behind a revocation, so what keys are judged by is read from the primary (T-K17). */
+export const ONLY_ON_PRIMARY = `IF pg_is_in_recovery() THEN
+    RAISE EXCEPTION USING ERRCODE = 'TKERR', MESSAGE = 'TK_STORE_UNAVAILABLE';
+  END IF;`
+
 /** The app role may execute it, nobody else but its owner. @param signature - qualified */
 export function restricted({ app }: Names, signature: string): string[] {
   const revoke = `REVOKE ALL ON FUNCTION ${signature} FROM PUBLIC`

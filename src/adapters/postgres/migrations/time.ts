@@ -9,7 +9,7 @@
  * @module
  */
 import { literal, type Names } from '../names.ts'
-import { closed, definer, internal, restricted } from './sql.ts'
+import { closed, definer, internal, ONLY_ON_PRIMARY, restricted } from './sql.ts'
 
 /** The stored high-water mark may lag the clock by this much. */
 const CLOCK_LAG_MS = 1000
@@ -123,6 +123,7 @@ END`,
 DECLARE
   seen bigint;
 BEGIN
+  ${ONLY_ON_PRIMARY}
   SELECT e.epoch INTO STRICT seen FROM ${epoch} e;
   RETURN jsonb_build_object('epoch', seen, 'nowMs', ${now}(test_now));
 END`,
