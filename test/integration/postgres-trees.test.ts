@@ -10,6 +10,7 @@ import {
   type Walked,
 } from '../support/forest.ts'
 import { migrated, openStore } from '../support/open-store.ts'
+import { startPostgres } from '../support/postgres-cluster.ts'
 import {
   POSTGRES_KINDS,
   postgresServer,
@@ -49,11 +50,17 @@ async function deadlocks(database: TestDatabase): Promise<number> {
   return Number((await database.server.query(sql, [database.name]))[0]?.deadlocks)
 }
 
+/** The first of them, as the server describes it. */
+const deadlocksIn = (logs: string): string =>
+  /ERROR: {2}deadlock detected[\s\S]{0,4000}/.exec(logs)?.[0] ?? 'none in the log'
+
 describe.each(POSTGRES_KINDS)('trees of accounts on PostgreSQL %s', (kind) => {
   it.skipIf(skipsPostgres(kind))(
     `T-B12 T-B13 ${PROCESSES * WALKERS} callers on overlapping paths: no deadlock, no partial hold, parents hold what is below them`,
     async () => {
-      const database = await (await postgresServer(kind)).freshDatabase()
+      // A server of its own, whose log tells who waited for whom.
+      await using cluster = await startPostgres({ kind })
+      const database = await cluster.freshDatabase()
       const spec = await migrated(database)
       const store = openStore(spec)
       await plantForest(store.storage)
@@ -101,7 +108,7 @@ describe.each(POSTGRES_KINDS)('trees of accounts on PostgreSQL %s', (kind) => {
         },
       ])
       expect(walked.flatMap((one) => one.failures)).toEqual([])
-      expect(found).toBe(0)
+      expect(found, deadlocksIn(cluster.logs())).toBe(0)
       for (const depth of [0, 1, 2, 3])
         expect(total((one) => one.refusedAt[depth]!)).toBeGreaterThan(0)
       expect(total((one) => one.overflowed)).toBeGreaterThan(0)
