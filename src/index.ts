@@ -79,6 +79,13 @@ export {
   type ScopeDefinition,
 } from './policy/define-policy.ts'
 export type { PolicyAsk, PolicyDecision, ScopePolicy } from './policy/scope-policy.ts'
+export { type CompatibleProvider, openAiCompatible } from './providers/compatible.ts'
+export { defineProvider } from './providers/define-provider.ts'
+export { converseUsage } from './providers/formats/bedrock-usage.ts'
+export type { ChatDialect, MaxField, UnpricedPart } from './providers/formats/openai-chat.ts'
+export type * from './providers/provider.ts'
+export type { JsonObject } from './providers/reading/json-object.ts'
+export type { FoundUsage, UsageCounts, UsageFormat } from './providers/reading/usage-format.ts'
 export type { RunningCall, ServiceCall, Spent } from './request/call-service.ts'
 export type { HoldMode } from './request/hold-amounts.ts'
 export type { CallContext, CallSettings } from './request/parts.ts'

@@ -38,7 +38,8 @@ export interface ChatDialect {
   readonly unpriced?: readonly UnpricedPart[]
 }
 
-type MaxField = 'max_completion_tokens' | 'max_tokens'
+/** Where a request says how much may be written. */
+export type MaxField = 'max_completion_tokens' | 'max_tokens'
 
 export interface UnpricedPart {
   readonly field: string
