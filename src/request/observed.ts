@@ -39,7 +39,7 @@ export function settleReported(
   })
 }
 
-/** Bytes of text that make at least one token in every tokenizer we know; see docs/metering. */
+/** Bytes of text that make at least one token in every tokenizer we know; see docs/providers.md. */
 const BYTES_PER_TOKEN = 3
 
 /** No usage that can be trusted: charged by estimate, never zero. */

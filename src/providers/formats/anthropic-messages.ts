@@ -51,7 +51,7 @@ export function anthropicMessages(dialect: MessagesDialect): Operation {
 }
 
 /** Named events; the name is in the data too, which is all that Bedrock passes on. */
-export const anthropicStream: StreamFormat = {
+const anthropicStream: StreamFormat = {
   usage: anthropicUsage,
   usageKeys: ['usage"'],
   // Deltas, and the names of tools when their blocks begin.

@@ -29,7 +29,7 @@ const FIELDS = words(
 )
 
 /** `total_input_tokens` holds cached tokens; tool use and thoughts stand apart. */
-export const interactionsUsage: UsageFormat = {
+const interactionsUsage: UsageFormat = {
   find: (json) => {
     const interaction = asObject(json.interaction) ?? json
     const usage = asObject(interaction.usage)

@@ -33,7 +33,7 @@ export interface EmbeddingsDialect {
 }
 
 /** Servers of others report `completion_tokens` too, always 0. */
-export const openAiEmbeddingsUsage: UsageFormat = {
+const openAiEmbeddingsUsage: UsageFormat = {
   find: (json) => {
     const usage = asObject(json.usage)
     return usage && { usage, model: json.model }

@@ -36,7 +36,7 @@ const FIELDS = words(
    stream user style response_format`,
 )
 
-export const openAiImagesUsage: UsageFormat = {
+const openAiImagesUsage: UsageFormat = {
   find: (json) => {
     const usage = asObject(json.usage)
     return usage && { usage, model: json.model }

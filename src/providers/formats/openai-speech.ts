@@ -19,7 +19,7 @@ const REQUEST_TOKENS = 256
 const FIELDS = words('model input voice instructions response_format speed stream_format')
 
 /** All of the output is audio. */
-export const openAiSpeechUsage: UsageFormat = {
+const openAiSpeechUsage: UsageFormat = {
   find: (json) => {
     const usage = asObject(json.usage)
     return usage && { usage }

@@ -7,7 +7,7 @@ import type { ModelLimits } from '../provider.ts'
 import type { RequestBody } from './request-body.ts'
 
 /** Output written into a request that names no maximum, in tokens. */
-export const DEFAULT_MAX_OUTPUT = 4096
+const DEFAULT_MAX_OUTPUT = 4096
 
 /** No request can be held for more tokens than this; see the largest price in usage/price. */
 export const MAX_BOUND = 1_000_000_000
