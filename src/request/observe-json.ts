@@ -5,7 +5,7 @@
  * @module
  */
 import { utf8Length } from '../kernel/encoding.ts'
-import { type Observed, settleMeasured, settleUnread } from './observed.ts'
+import { type Observed, settleReported, settleUnread } from './observed.ts'
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
@@ -99,7 +99,7 @@ async function settleJson(observed: Observed, value: unknown): Promise<void> {
   const { settler, operation, parts } = observed
   if (typeof value === 'object' && value !== null) parts.receipts.note(value, settler.receipt)
   const usage = operation.readJson(value)
-  if (usage) return settleMeasured(observed, 'completed', usage)
+  if (usage) return settleReported(observed, 'completed', usage)
   return settleUnread(observed, 'unreadable', utf8Length(JSON.stringify(value)))
 }
 

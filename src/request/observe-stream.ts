@@ -10,7 +10,9 @@
  */
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { StreamReader } from '../providers/provider.ts'
-import { type Observed, settleEstimated, settleMeasured } from './observed.ts'
+import { awsEventStream } from '../providers/reading/aws-event-stream.ts'
+import { jsonArrayStream } from '../providers/reading/json-array-stream.ts'
+import { type Observed, settleEstimated, settleReported } from './observed.ts'
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
@@ -23,7 +25,7 @@ export function observeStream(observed: Observed): Response {
     signal?.removeEventListener('abort', onAbort)
     const usage = reader.usage()
     return usage
-      ? settleMeasured(observed, outcome, usage)
+      ? settleReported(observed, outcome, usage)
       : settleEstimated(observed, outcome, reader.deliveredEstimate())
   }
   const onAbort = (): void => void finish('aborted')
@@ -54,28 +56,25 @@ export function observeStream(observed: Observed): Response {
 }
 
 function streamWatcher(
-  { signal, reading, settler }: Observed,
+  { signal, reading, settler, response }: Observed,
   reader: StreamReader,
   finish: (outcome: 'completed' | 'aborted' | 'broken') => Promise<void>,
 ): BodyWatcher {
-  const decoder = new TextDecoder()
+  const type = (response.headers.get('content-type') ?? '').toLowerCase()
   const rewriter = reading.hidesUsageChunk ? createRewriter() : null
   let ended = false
-  const parser = createParser({
-    onEvent: (event) => {
-      const kind = reader.push(event)
-      if (kind === 'end') ended = true
-      if (kind === 'usage-only') rewriter?.leaveOut()
-      else rewriter?.event(event)
-    },
-    onComment: (comment) => rewriter?.line(`: ${comment}\n`),
-    onRetry: (ms) => rewriter?.line(`retry: ${ms}\n`),
-  })
+  const onEvent = (event: EventSourceMessage): void => {
+    const kind = reader.push(event)
+    if (kind === 'end') ended = true
+    if (kind === 'usage-only') rewriter?.leaveOut()
+    else rewriter?.event(event)
+  }
+  const feed = framing(type, onEvent, rewriter)
   return {
     chunk: (value) => {
       // Not every fetch ends what it gave when its signal aborts.
       if (signal?.aborted) throw signal.reason
-      parser.feed(decoder.decode(value, { stream: true }))
+      feed(value)
       const out = rewriter ? rewriter.take(value) : value
       if (ended) return finish('completed').then(() => out)
       const covered = settler.hold.delivered(reader.deliveredEstimate())
@@ -88,7 +87,8 @@ function streamWatcher(
     },
     end: async () => {
       // Some servers close without an end marker: what counts is whether the usage arrived.
-      await finish(ended || reader.usage() ? 'completed' : 'broken')
+      const isComplete = ended || reader.usage()?.quality === 'measured'
+      await finish(isComplete ? 'completed' : 'broken')
       return rewriter?.take(null) ?? null
     },
     broken: async (error) => {
@@ -97,6 +97,26 @@ function streamWatcher(
     },
     cancelled: () => finish(ended ? 'completed' : 'aborted'),
   }
+}
+
+/** Finds the events in the bytes, by what the provider says they are. Server-sent events are the rule. */
+function framing(
+  type: string,
+  onEvent: (event: EventSourceMessage) => void,
+  rewriter: ReturnType<typeof createRewriter> | null,
+): (bytes: Uint8Array) => void {
+  if (type.startsWith('application/vnd.amazon.eventstream')) return awsEventStream(onEvent)
+  const decoder = new TextDecoder()
+  if (type.startsWith('application/json')) {
+    const feed = jsonArrayStream(onEvent)
+    return (bytes) => feed(decoder.decode(bytes, { stream: true }))
+  }
+  const parser = createParser({
+    onEvent,
+    onComment: (comment) => rewriter?.line(`: ${comment}\n`),
+    onRetry: (ms) => rewriter?.line(`retry: ${ms}\n`),
+  })
+  return (bytes) => parser.feed(decoder.decode(bytes, { stream: true }))
 }
 
 /**

@@ -19,15 +19,23 @@ export interface Observed {
   readonly parts: Pick<CorridorParts, 'receipts'>
 }
 
-/** A class of service that we have no price for makes the figure an estimate. */
-export function settleMeasured(
+/** What it has no price for makes the figure an estimate; see {@link chargeFor}. */
+export function settleReported(
   { settler, response }: Observed,
   outcome: CallOutcome,
-  { tokens, servedModel, serviceTier }: ResponseUsage,
+  usage: ResponseUsage,
 ): Promise<void> {
-  const standard = serviceTier === null || serviceTier === 'default'
-  const quality = standard ? 'measured' : 'estimated'
-  return settler.settle({ outcome, quality, httpStatus: response.status, tokens, servedModel })
+  const { tokens, counts, providerCostNanoUsd, servedModel, serviceTier } = usage
+  return settler.settle({
+    outcome,
+    quality: usage.quality,
+    httpStatus: response.status,
+    tokens,
+    counts,
+    providerCostNanoUsd,
+    servedModel,
+    serviceTier,
+  })
 }
 
 /** Bytes of text that make at least one token in every tokenizer we know; see docs/metering. */
@@ -55,6 +63,9 @@ export function settleEstimated(
     quality: 'estimated',
     httpStatus: response.status,
     tokens,
+    counts: {},
+    providerCostNanoUsd: null,
     servedModel: null,
+    serviceTier: null,
   })
 }

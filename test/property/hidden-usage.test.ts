@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { openaiChat } from '../../src/providers/openai-chat.ts'
+import { openaiChat } from '../../src/providers/openai.ts'
 import { observeStream } from '../../src/request/observe-stream.ts'
 import { createReceiptBook } from '../../src/request/receipt.ts'
 

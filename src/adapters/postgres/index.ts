@@ -7,20 +7,23 @@
 import * as z from 'zod'
 import type { WallClock } from '../../kernel/clock.ts'
 import { objectWith, parse } from '../../kernel/validate.ts'
+import type { Inspection } from '../../storage/inspection.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { executorOf, type PostgresClient } from './clients.ts'
 import { Connection } from './connection.ts'
-import { isListen, Listener, type PostgresListen } from './listen.ts'
+import { inspect } from './inspect.ts'
 import { ledgerCommands } from './ledger.ts'
+import { isListen, Listener, type PostgresListen } from './listen.ts'
 import { type MigrationFile, migrate, migrationFiles } from './migrate.ts'
 import { Names } from './names.ts'
+import { outboxCommands } from './outbox.ts'
 import { pinCommand } from './pins.ts'
 import { rowIn } from './rows.ts'
 import { dekCommands, secretCommands } from './secrets.ts'
 import { keyCommands, readingOf, tenantCommands } from './tenants-keys.ts'
-import { auditCommands, outboxCommands, usageTotals } from './usage.ts'
-import { usageGet } from './usage-rows.ts'
+import { auditCommands, usageCommands } from './usage.ts'
 
+export type { Finding, Inspection, Severity } from '../../storage/inspection.ts'
 export type {
   DrizzleLike,
   KyselyLike,
@@ -150,7 +153,7 @@ export function postgres(options: PostgresOptions): Storage {
     secrets: secretCommands(connection),
     deks: dekCommands(connection),
     ledger: ledgerCommands(connection),
-    usage: { totals: usageTotals(connection), get: usageGet(connection) },
+    usage: usageCommands(connection),
     outbox: outboxCommands(connection),
     audit: auditCommands(connection),
   }
@@ -165,6 +168,33 @@ export function postgres(options: PostgresOptions): Storage {
 export function postgresMigrations(options: PostgresSchemaOptions = {}): readonly MigrationFile[] {
   const read = parse(z.strictObject(schemaFields), options, 'options', 'TK_CONFIG_INVALID')
   return migrationFiles(new Names(read), migrateOptions(read))
+}
+
+export interface InspectPostgresOptions extends PostgresSchemaOptions {
+  /** As in {@link PostgresOptions}: the one that your program uses, so that its role is looked at. */
+  readonly client: PostgresClient
+  /** Connections that all your processes may open together, to be held against what the server allows;
+   * 1 to 1,000,000, default: not compared. */
+  readonly connections?: number | undefined
+}
+
+const inspectSchema = z.strictObject({
+  ...schemaFields,
+  client: clientSchema,
+  connections: z.int().min(1).max(1_000_000).optional(),
+})
+
+/**
+ * Server and settings, versions, roles and walls, missing indexes, connections, leftovers. Changes
+ * nothing and reads no row of a tenant.
+ *
+ * @throws TenantKeysError TK_CONFIG_INVALID naming the option; TK_STORE_UNAVAILABLE when the server
+ *   does not answer or the role may not even read the version.
+ */
+export async function inspectPostgres(options: InspectPostgresOptions): Promise<Inspection> {
+  const read = parse(inspectSchema, options, 'options', 'TK_CONFIG_INVALID')
+  const connections = read.connections ?? null
+  return inspect(executorOf(read.client)!, new Names(read), { connections })
 }
 
 type ReadSchema = z.output<z.ZodObject<typeof schemaFields>>

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import type { EntryRows } from '../../budgets/entries.ts'
 import { NO_BUCKETS } from '../../budgets/rate.ts'
+import type { RepriceRows } from '../../budgets/reprice.ts'
 import { WINDOWS } from '../../budgets/windows.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { NewEvent } from '../../storage/also.ts'
@@ -27,7 +27,7 @@ import type { PgParam, PgRow } from './executor.ts'
 import { writeHold } from './hold-rows.ts'
 import { COUNTER_COLUMNS, HISTORY_COLUMNS } from './ledger-sql/parts.ts'
 import type { Names } from './names.ts'
-import { addUsage } from './usage-rows.ts'
+import { addUsage, repriceRow } from './usage-rows.ts'
 
 /** What has to be read before the rules run. */
 export interface Needed {
@@ -65,7 +65,7 @@ export async function readCounters(
   return rows.map(counterOf)
 }
 
-export class PgLedgerRows implements EntryRows {
+export class PgLedgerRows implements RepriceRows {
   readonly nowMs: number
   readonly #counters = new Map<string, Counter>()
   readonly #stored: ReadonlySet<string>
@@ -78,6 +78,7 @@ export class PgLedgerRows implements EntryRows {
   readonly #changedHolds = new Set<string>()
   readonly #knownHolds: ReadonlySet<string>
   readonly #newUsage: UsageRecord[] = []
+  readonly #repriced: UsageRecord[] = []
   readonly #newEntries: LedgerEntry[] = []
   readonly #events: NewEvent[] = []
 
@@ -138,6 +139,10 @@ export class PgLedgerRows implements EntryRows {
     this.#newUsage.push(row)
   }
 
+  setUsage(row: UsageRecord): void {
+    this.#repriced.push(row)
+  }
+
   addEvent(event: NewEvent): void {
     this.#events.push(event)
   }
@@ -172,6 +177,7 @@ export class PgLedgerRows implements EntryRows {
       await writeHold(tx, names, this.#holds.get(id)!, this.#knownHolds.has(id))
     }
     for (const row of this.#newUsage) await addUsage(tx, names, row)
+    for (const row of this.#repriced) await repriceRow(tx, names, row)
     for (const entry of this.#newEntries) await addEntry(tx, names, entry)
     await addEvents({ ...tx, nowMs: this.nowMs }, this.#events)
     return written
