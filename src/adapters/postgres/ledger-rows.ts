@@ -44,22 +44,26 @@ const counterKey = (c: Pick<Counter, 'accountId' | 'unit' | 'window'>): string =
   `${c.accountId}\0${c.unit}\0${c.window}`
 const historyKey = (line: HoldLine): string => `${counterKey(line)}\0${line.periodStartMs}`
 
+const LOCK = 'ORDER BY r.depth DESC, r.account_id, r.unit, r.period FOR UPDATE'
+
 /** Locks the counters of these accounts, rolls them, and reads them. */
 export async function lockAccounts(tx: Tx, names: Names, needed: Needed): Promise<PgLedgerRows> {
   const { tenantIds, accountIds } = needed
   const accounts = { tenants: textsText(tenantIds), accounts: textsText(accountIds) }
   const nowMs = Number(await tx.call('tk_lock_accounts_v1', accounts))
-  return new PgLedgerRows(nowMs, await readCounters(tx, names, accountIds), needed)
+  // One that was made since is not locked yet.
+  return new PgLedgerRows(nowMs, await readCounters(tx, names, accountIds, LOCK), needed)
 }
 
 export async function readCounters(
   tx: Pick<Tx, 'query'>,
   names: Names,
   accountIds: readonly string[],
+  lock: '' | typeof LOCK = '',
 ): Promise<Counter[]> {
   const rows = await tx.query(
     `SELECT ${COUNTER_COLUMNS} FROM ${names.table('tk_counters')} r
-     WHERE r.account_id = ANY ($1::text[])`,
+     WHERE r.account_id = ANY ($1::text[]) ${lock}`,
     [textsText(accountIds)],
   )
   return rows.map(counterOf)
@@ -274,7 +278,7 @@ async function insertCounter(tx: Tx, names: Names, counter: Counter): Promise<nu
        SELECT $1, $2, $3, $4::integer, $5::bigint, $6::bigint, $7::bigint, $8::bigint,
          $9::bigint[], $10, $11, $12::integer, $13::integer[], $14::integer, $15, $16, $17,
          $18::bigint, p.start_ms, p.end_ms
-       FROM ${names.fn('tk_period_v1')}($3, $17, $18::bigint) p
+       FROM ${names.fn('tk_period_v1')}($3::text, $17::text, $18::bigint) p
        ON CONFLICT DO NOTHING RETURNING period_start_ms::text`,
       [...valuesOf(counter), counter.tenantId, counter.zone, String(counter.createdAtMs)],
     )
