@@ -6,7 +6,7 @@
  */
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
-import { inspectPostgres, postgres } from '../../src/adapters/postgres/index.ts'
+import { inspectPostgres, postgres, postgresMigrations } from '../../src/adapters/postgres/index.ts'
 import { ask, tenantAccount } from '../../src/testing/storage-conformance/ledger-bench.ts'
 import { NONE, tenants } from '../../src/testing/storage-conformance/samples.ts'
 import { HOST_ROLE, ROLES } from '../support/open-store.ts'
@@ -47,5 +47,31 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('PostgreSQL
     while ((await storage.ledger.sweep(1)) === 0);
     await inspectPostgres({ client: pool, roles: ROLES, schema: 'shared' })
     await pool.end()
+  })
+
+  it('T-I2 tables that another role has made are not taken for ours', async () => {
+    const database = await (await postgresServer(kind)).freshDatabase()
+    await database.server.role('mallory')
+    await database.server.role(HOST_ROLE)
+    await database.query(`CREATE SCHEMA tenantkeys AUTHORIZATION mallory;
+      SET ROLE mallory;
+      CREATE TABLE tenantkeys.tk_meta AS SELECT 1 AS id, 1 AS schema_version, 1 AS compatible_from,
+        false AS test_clock;
+      GRANT USAGE ON SCHEMA tenantkeys TO PUBLIC;
+      GRANT SELECT ON tenantkeys.tk_meta TO PUBLIC`)
+    const pool = new pg.Pool({ connectionString: database.url(HOST_ROLE), max: 1 })
+    const storage = postgres({ client: pool, roles: ROLES })
+    await expect(storage.epoch()).rejects.toMatchObject({
+      code: 'TK_CONFIG_INVALID',
+      details: { field: 'options.roles' },
+    })
+    await pool.end()
+  })
+})
+
+describe('options', () => {
+  it('T-I6 no name of a member ends the block that it stands in', () => {
+    const roles = { members: ['a$tk$; SELECT 1; DO $tk$'] }
+    expect(() => postgresMigrations({ roles })).toThrow(/roles/)
   })
 })
