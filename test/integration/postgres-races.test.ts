@@ -187,4 +187,20 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('PostgreSQL
     const answers = [...(await voided), ...(await settled)].map(codeOf).sort()
     expect(answers).toEqual(['TK_BUDGET_HOLD_MISMATCH', 'ok'])
   })
+
+  it('T-B1 a counter keeps its sums when database and runtime do not agree on its zone', async () => {
+    const { ledger } = store.storage
+    await tenants(store.storage, 'zones')
+    await budget('zones', 100n)
+    await ledger.reserve([ask('zones', 10n)])
+    // As if the month before went on for a while by the rules of the database.
+    await other.query(`UPDATE tenantkeys.tk_counters
+      SET period_end_ms = period_start_ms + 5000000000, period_start_ms = period_start_ms - 1000
+      WHERE account_id = 'tenant:zones'`)
+    await expect(budget('zones', 50n)).rejects.toMatchObject({ code: 'TK_STORE_CONFLICT' })
+    const [counter] = await other
+      .query("SELECT held FROM tenantkeys.tk_counters WHERE account_id = 'tenant:zones'")
+      .then(({ rows }) => rows)
+    expect(counter).toEqual({ held: '10' })
+  })
 })

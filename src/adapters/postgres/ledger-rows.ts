@@ -72,7 +72,8 @@ export async function readCounters(
 export class PgLedgerRows implements RepriceRows {
   readonly nowMs: number
   readonly #counters = new Map<string, Counter>()
-  readonly #stored: ReadonlySet<string>
+  /** As they were read. */
+  readonly #stored: ReadonlyMap<string, Counter>
   readonly #history: Map<string, PeriodHistory>
   readonly #holds: Map<string, Hold>
   readonly #usage: ReadonlyMap<string, UsageRecord>
@@ -90,7 +91,7 @@ export class PgLedgerRows implements RepriceRows {
     const { history = [], holds = [], usage = [], entries = [] } = needed
     this.nowMs = nowMs
     for (const counter of counters) this.#counters.set(counterKey(counter), counter)
-    this.#stored = new Set(this.#counters.keys())
+    this.#stored = new Map(this.#counters)
     this.#history = new Map(history.map((row) => [historyKey(row), row]))
     this.#holds = new Map(holds.map((hold) => [hold.id, hold]))
     this.#knownHolds = new Set(this.#holds.keys())
@@ -168,10 +169,9 @@ export class PgLedgerRows implements RepriceRows {
     const written = new Map<string, Counter>()
     for (const key of this.#changed) {
       const counter = this.#counters.get(key)!
-      if (this.#stored.has(key)) await setCounter(tx, names, counter)
-      const periodStartMs = this.#stored.has(key)
-        ? counter.periodStartMs
-        : await insertCounter(tx, names, counter)
+      const before = this.#stored.get(key)
+      const { periodStartMs } = before ?? { periodStartMs: await insertCounter(tx, names, counter) }
+      if (before) await setCounter(tx, names, before, counter)
       written.set(key, { ...counter, periodStartMs })
     }
     for (const key of this.#changedHistory) {
@@ -257,7 +257,13 @@ function valuesOf(counter: Counter): PgParam[] {
   ]
 }
 
-async function setCounter(tx: Tx, names: Names, counter: Counter): Promise<void> {
+async function setCounter(tx: Tx, names: Names, before: Counter, counter: Counter): Promise<void> {
+  // The database has rolled it. Rules that roll it again know other rules of its zone, and would let
+  // go of what it has counted.
+  if (counter.periodStartMs !== before.periodStartMs) {
+    const reason = 'database and runtime do not agree on when a period of this zone begins'
+    throw new TenantKeysError('TK_STORE_CONFLICT', { tenantId: counter.tenantId, reason })
+  }
   await tx.query(
     `UPDATE ${names.table('tk_counters')} SET depth = $4::integer, limit_amount = $5::bigint,
        posted = $6::bigint, held = $7::bigint, held_until_ms = $8::bigint, buckets = $9::bigint[],
