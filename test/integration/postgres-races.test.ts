@@ -69,6 +69,8 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('PostgreSQL
         {
           tenantId: 'plans',
           plan: { name: 'pro', version },
+          credentials: null,
+          onlyIfOlder: false,
           budgets: [{ ...BUDGET, window, limit }],
         },
         goodAlso('plans', `change-${version}`),
@@ -158,7 +160,13 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('PostgreSQL
       "SELECT 1 FROM tenantkeys.tk_counters WHERE account_id = 'tenant:rolls' FOR UPDATE",
     )
     const changed = storage.tenants.setPlan(
-      { tenantId: 'rolls', plan: { name: 'pro', version: 1 }, budgets: [] },
+      {
+        tenantId: 'rolls',
+        plan: { name: 'pro', version: 1 },
+        credentials: null,
+        onlyIfOlder: false,
+        budgets: [],
+      },
       NONE,
     )
     await waiting(1)
