@@ -53,7 +53,7 @@ export function openStore(spec: StoreSpec): OpenStore {
 
 /** Whom hosts connect as: nobody special. */
 export const HOST_ROLE = 'proof_host'
-const ROLES = { owner: 'proof_owner', app: 'proof_app', members: [HOST_ROLE] } as const
+export const ROLES = { owner: 'proof_owner', app: 'proof_app', members: [HOST_ROLE] } as const
 
 /** Makes the tables, as the superuser. @returns what a host opens. */
 export async function migrated(database: TestDatabase): Promise<StoreSpec & { kind: 'postgres' }> {

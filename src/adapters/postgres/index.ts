@@ -79,6 +79,13 @@ export interface PostgresOptions extends PostgresSchemaOptions {
 const name = (max: number): z.ZodString =>
   z.string().regex(new RegExp(`^[A-Za-z_][A-Za-z0-9_]{0,${max - 1}}$`), 'use A-Z, a-z, 0-9 and _')
 
+/** Any name that a role can have, but for the mark that ends a block of ours. */
+const memberName = z
+  .string()
+  .min(1)
+  .max(63)
+  .refine((text) => !/\0|\$tk\$/.test(text), 'not the name of a role')
+
 const schemaFields = {
   schema: name(40)
     .refine((text) => !/^pg_/i.test(text), 'pg_ is reserved')
@@ -90,7 +97,7 @@ const schemaFields = {
       z.strictObject({
         owner: name(63).default('tk_owner'),
         app: name(63).default('tk_app'),
-        members: z.array(z.string().min(1).max(63)).default([]),
+        members: z.array(memberName).default([]),
       }),
     ])
     .default({ owner: 'tk_owner', app: 'tk_app', members: [] }),

@@ -191,7 +191,7 @@ async function roles(executor: PgExecutor, names: Names): Promise<Finding> {
 
 async function leftovers(executor: PgExecutor, names: Names): Promise<readonly Finding[]> {
   const args = JSON.stringify({ graceMs: SWEEP_GRACE_MS, keptMs: MIN_HOLD_AGE_MS })
-  const sql = `SELECT ${names.fn('tk_leftovers_v1')}($1::text::jsonb, NULL)::text AS answer`
+  const sql = `SELECT ${names.fn('tk_leftovers_v1')}($1::text::jsonb, NULL::bigint)::text AS answer`
   try {
     const [row] = await executor.query(sql, [args])
     return leftoverFindings(JSON.parse(String(row?.answer)))

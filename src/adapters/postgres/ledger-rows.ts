@@ -44,22 +44,26 @@ const counterKey = (c: Pick<Counter, 'accountId' | 'unit' | 'window'>): string =
   `${c.accountId}\0${c.unit}\0${c.window}`
 const historyKey = (line: HoldLine): string => `${counterKey(line)}\0${line.periodStartMs}`
 
+const LOCK = 'ORDER BY r.depth DESC, r.account_id, r.unit, r.period FOR UPDATE'
+
 /** Locks the counters of these accounts, rolls them, and reads them. */
 export async function lockAccounts(tx: Tx, names: Names, needed: Needed): Promise<PgLedgerRows> {
   const { tenantIds, accountIds } = needed
   const accounts = { tenants: textsText(tenantIds), accounts: textsText(accountIds) }
   const nowMs = Number(await tx.call('tk_lock_accounts_v1', accounts))
-  return new PgLedgerRows(nowMs, await readCounters(tx, names, accountIds), needed)
+  // One that was made since is not locked yet.
+  return new PgLedgerRows(nowMs, await readCounters(tx, names, accountIds, LOCK), needed)
 }
 
 export async function readCounters(
   tx: Pick<Tx, 'query'>,
   names: Names,
   accountIds: readonly string[],
+  lock: '' | typeof LOCK = '',
 ): Promise<Counter[]> {
   const rows = await tx.query(
     `SELECT ${COUNTER_COLUMNS} FROM ${names.table('tk_counters')} r
-     WHERE r.account_id = ANY ($1::text[])`,
+     WHERE r.account_id = ANY ($1::text[]) ${lock}`,
     [textsText(accountIds)],
   )
   return rows.map(counterOf)
@@ -68,7 +72,8 @@ export async function readCounters(
 export class PgLedgerRows implements RepriceRows {
   readonly nowMs: number
   readonly #counters = new Map<string, Counter>()
-  readonly #stored: ReadonlySet<string>
+  /** As they were read. */
+  readonly #stored: ReadonlyMap<string, Counter>
   readonly #history: Map<string, PeriodHistory>
   readonly #holds: Map<string, Hold>
   readonly #usage: ReadonlyMap<string, UsageRecord>
@@ -86,7 +91,7 @@ export class PgLedgerRows implements RepriceRows {
     const { history = [], holds = [], usage = [], entries = [] } = needed
     this.nowMs = nowMs
     for (const counter of counters) this.#counters.set(counterKey(counter), counter)
-    this.#stored = new Set(this.#counters.keys())
+    this.#stored = new Map(this.#counters)
     this.#history = new Map(history.map((row) => [historyKey(row), row]))
     this.#holds = new Map(holds.map((hold) => [hold.id, hold]))
     this.#knownHolds = new Set(this.#holds.keys())
@@ -164,10 +169,9 @@ export class PgLedgerRows implements RepriceRows {
     const written = new Map<string, Counter>()
     for (const key of this.#changed) {
       const counter = this.#counters.get(key)!
-      if (this.#stored.has(key)) await setCounter(tx, names, counter)
-      const periodStartMs = this.#stored.has(key)
-        ? counter.periodStartMs
-        : await insertCounter(tx, names, counter)
+      const before = this.#stored.get(key)
+      const { periodStartMs } = before ?? { periodStartMs: await insertCounter(tx, names, counter) }
+      if (before) await setCounter(tx, names, before, counter)
       written.set(key, { ...counter, periodStartMs })
     }
     for (const key of this.#changedHistory) {
@@ -253,7 +257,13 @@ function valuesOf(counter: Counter): PgParam[] {
   ]
 }
 
-async function setCounter(tx: Tx, names: Names, counter: Counter): Promise<void> {
+async function setCounter(tx: Tx, names: Names, before: Counter, counter: Counter): Promise<void> {
+  // The database has rolled it. Rules that roll it again know other rules of its zone, and would let
+  // go of what it has counted.
+  if (counter.periodStartMs !== before.periodStartMs) {
+    const reason = 'database and runtime do not agree on when a period of this zone begins'
+    throw new TenantKeysError('TK_STORE_CONFLICT', { tenantId: counter.tenantId, reason })
+  }
   await tx.query(
     `UPDATE ${names.table('tk_counters')} SET depth = $4::integer, limit_amount = $5::bigint,
        posted = $6::bigint, held = $7::bigint, held_until_ms = $8::bigint, buckets = $9::bigint[],
@@ -274,7 +284,7 @@ async function insertCounter(tx: Tx, names: Names, counter: Counter): Promise<nu
        SELECT $1, $2, $3, $4::integer, $5::bigint, $6::bigint, $7::bigint, $8::bigint,
          $9::bigint[], $10, $11, $12::integer, $13::integer[], $14::integer, $15, $16, $17,
          $18::bigint, p.start_ms, p.end_ms
-       FROM ${names.fn('tk_period_v1')}($3, $17, $18::bigint) p
+       FROM ${names.fn('tk_period_v1')}($3::text, $17::text, $18::bigint) p
        ON CONFLICT DO NOTHING RETURNING period_start_ms::text`,
       [...valuesOf(counter), counter.tenantId, counter.zone, String(counter.createdAtMs)],
     )

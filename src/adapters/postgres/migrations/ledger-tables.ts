@@ -157,7 +157,7 @@ export function ledgerTables(names: Names): string[] {
     ...closed(names, 'api_key_usage_logs', 'tenant_id', ['SELECT', 'INSERT']),
     ...repriceable(names),
     ...closed(names, 'tk_budget_entries', 'tenant_id', ['SELECT', 'INSERT']),
-    ...closed(names, 'tk_outbox', 'tenant_id', ['INSERT']),
+    ...closed(names, 'tk_outbox', null),
   ]
 }
 
