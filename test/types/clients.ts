@@ -52,4 +52,4 @@ tk.withTenantKey(new OpenAI(), { key: 'k', tenantId: 'acme', scope: 'chat' })
 // @ts-expect-error a tenant without a scope
 tk.fetch({ tenantId: 'acme' })
 // @ts-expect-error what a call can cost has to be said
-tk.withTenantKey({ key: 'k', provider: 'cartesia' }, () => 1)
+void tk.withTenantKey({ key: 'k', provider: 'cartesia' }, () => 1)
