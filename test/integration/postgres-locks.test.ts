@@ -8,9 +8,12 @@ import {
   tenantAccount,
   usd,
 } from '../../src/testing/storage-conformance/ledger-bench.ts'
-import { NONE, tenants } from '../../src/testing/storage-conformance/samples.ts'
+import { keyIdOf, NONE, newKey, tenants } from '../../src/testing/storage-conformance/samples.ts'
 import { migrated, openStore } from '../support/open-store.ts'
 import { POSTGRES_KINDS, postgresServer, skipsPostgres } from '../support/postgres-server.ts'
+
+const WAITING = `SELECT 1 FROM pg_stat_activity
+  WHERE datname = current_database() AND wait_event_type = 'Lock'`
 
 describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
   it.skipIf(skipsPostgres(kind))(
@@ -39,9 +42,7 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
         const answer = command().finally(() => {
           over = true
         })
-        const waiting = `SELECT 1 FROM pg_stat_activity
-          WHERE datname = current_database() AND wait_event_type = 'Lock'`
-        while (!over && (await database.query(waiting)).length === 0);
+        while (!over && (await database.query(WAITING)).length === 0);
         await other.query('COMMIT')
         return answer
       }
@@ -73,6 +74,76 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
         const line = one(await ledger.budgets(tenantId))
         expect({ posted: line.posted, held: line.held }).toEqual({ posted: 22n, held: 0n })
       }
+      await close()
+    },
+  )
+
+  it.skipIf(skipsPostgres(kind))(
+    'T-B13 a pool is locked where its depth puts it, by every command',
+    async () => {
+      const database = await (await postgresServer(kind)).freshDatabase()
+      const { storage, close } = openStore(await migrated(database))
+      const { ledger } = storage
+      await tenants(storage, 'org', 'team<org', 'acme<team')
+      await storage.keys.create(newKey('org', 1), NONE)
+      const pool: AccountRef = { id: `key:${keyIdOf(1)}`, depth: 1 }
+      const path: AccountRef[] = ['acme', 'team', 'org'].map((id, n) => tenantAccount(id, 2 - n))
+      const [acme, team, org] = path as [AccountRef, AccountRef, AccountRef]
+      const budget = { unit: 'usd', window: 'month', zone: 'UTC', source: 'explicit' } as const
+      const set = (
+        tenantId: string,
+        account: AccountRef,
+        limit: bigint,
+        overflow: AccountRef | null,
+      ) => ledger.setBudget({ ...budget, tenantId, account, limit, overflow }, NONE)
+      await set('org', pool, 1000n, null)
+      await set('org', org, 1000n, null)
+      await set('team', team, 1n, pool)
+      await set('acme', acme, 1000n, null)
+
+      const other = new pg.Client(database.url())
+      await other.connect()
+      /** At depth 1 the pool comes before the team, whose lock somebody else has. */
+      const locksPoolFirst = async (command: () => Promise<unknown>): Promise<boolean> => {
+        await other.query('BEGIN')
+        await other.query('SELECT 1 FROM tenantkeys.tk_counters WHERE account_id = $1 FOR UPDATE', [
+          team.id,
+        ])
+        let over = false
+        const running = command().finally(() => {
+          over = true
+        })
+        while (!over && (await database.query(WAITING)).length === 0);
+        const free = await database.query(
+          'SELECT 1 FROM tenantkeys.tk_counters WHERE account_id = $1 FOR UPDATE SKIP LOCKED',
+          [pool.id],
+        )
+        await other.query('COMMIT')
+        await running
+        return free.length === 0
+      }
+      const hold = async (ttlMs = 60_000): Promise<string> => {
+        const item = ask('acme', 5n, { accounts: path, ttlMs })
+        const result = one(await ledger.reserve([item]))
+        expect(result.ok && result.overflows).toHaveLength(1)
+        return item.holdId
+      }
+      const commands: Record<string, () => Promise<unknown>> = {
+        reserve: () => hold(),
+        extend: async () => {
+          const extend = { holdId: await held.extend, tenantId: 'acme', sequence: 1, ttlMs: 60_000 }
+          return ledger.extend([{ ...extend, amounts: usd(6n) }])
+        },
+        settle: async () => ledger.settle([settleOf('acme', await held.settle, 1n)]),
+        void: async () => ledger.void([{ holdId: await held.void, tenantId: 'acme' }]),
+        sweep: () => ledger.sweep(1),
+      }
+      const held = { extend: hold(), settle: hold(), void: hold(), sweep: hold(1) }
+      await Promise.all(Object.values(held))
+      for (const [name, command] of Object.entries(commands)) {
+        expect(await locksPoolFirst(command), name).toBe(true)
+      }
+      await other.end()
       await close()
     },
   )

@@ -15,9 +15,9 @@ import {
 import { addEvent, EVENT_VARIABLES, writeEvents } from './events.ts'
 import { innerFunction, ledgerFunction } from './function.ts'
 import {
+  accountsOfHold,
   changeLine,
   HELD_OF_LINE,
-  HOLD_ACCOUNTS,
   HOLD_VARIABLES,
   holdAccounts,
   holdOf,
@@ -87,7 +87,7 @@ BEGIN${lockCounters(
       names,
       `
         SELECT a.id, max(a.depth) AS depth FROM unnest(h_id) q (id)
-        CROSS JOIN ${holdOf(names, 'q.id')} h, ${HOLD_ACCOUNTS} a GROUP BY a.id`,
+        CROSS JOIN ${holdOf(names, 'q.id')} h, ${accountsOfHold(names)} a GROUP BY a.id`,
       LINE_ARRAYS,
     )}
   now_ms := coalesce(at_ms, ${names.fn('tk_now_v1')}(NULL::bigint));${rollCounters(names)}

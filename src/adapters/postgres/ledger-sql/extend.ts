@@ -15,8 +15,8 @@ import {
 import { DECIDE_VARIABLES, decide, describe } from './decide.ts'
 import { AGAIN, ledgerFunction } from './function.ts'
 import {
+  accountsOfHold,
   changeLine,
-  HOLD_ACCOUNTS,
   HOLD_VARIABLES,
   holdOf,
   LINE_ARRAYS,
@@ -87,7 +87,7 @@ BEGIN
           SELECT b.id, b.tenant FROM unnest(h_id, h_tenant) b (id, tenant)
           UNION ALL SELECT d.id, NULL FROM unnest(due_ids) d (id)
         ) q CROSS JOIN ${holdOf(names, 'q.id AND o.tenant_id = coalesce(q.tenant, o.tenant_id)')} h,
-        ${HOLD_ACCOUNTS} a GROUP BY a.id`,
+        ${accountsOfHold(names)} a GROUP BY a.id`,
     [...LINE_ARRAYS, 'c_room', 'c_kind', 'c_all', 'c_pool'],
   )}
     IF c_n <> coalesce(counted, c_n) THEN

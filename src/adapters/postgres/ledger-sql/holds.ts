@@ -64,16 +64,18 @@ export const LINE_ARRAYS: readonly CounterArray[] = [
 export const holdOf = (names: Names, id: string): string =>
   `LATERAL (SELECT o.* FROM ${names.table('tk_holds')} o WHERE o.id = ${id} OFFSET 0)`
 
-/** The accounts of hold `h`, and of the pools it moved to, which may lie anywhere above. */
-export const HOLD_ACCOUNTS = `LATERAL (
+/** The accounts of hold `h`, and of the pools it moved to. Those lie at their own depth in the order of
+ * locks, as they do for the reserve that moves there. */
+export const accountsOfHold = (names: Names): string => `LATERAL (
           SELECT p.id, p.depth FROM unnest(h.accounts, h.depths) p (id, depth)
-          UNION ALL SELECT m.id, 0 FROM unnest(h.pools) m (id))`
+          UNION ALL SELECT m.id, (SELECT max(c.depth) FROM ${names.table('tk_counters')} c
+            WHERE c.account_id = m.id) FROM unnest(h.pools) m (id))`
 
 /** The accounts of the holds `h_id` of the tenants `h_tenant`. */
 export const holdAccounts = (names: Names): string => `
         SELECT a.id, max(a.depth) AS depth FROM unnest(h_id, h_tenant) q (id, tenant)
         CROSS JOIN ${holdOf(names, 'q.id AND o.tenant_id = q.tenant')} h,
-        ${HOLD_ACCOUNTS} a GROUP BY a.id`
+        ${accountsOfHold(names)} a GROUP BY a.id`
 
 /** @param more - further arrays and the expressions of hold `h` that fill them. */
 export const readHolds = (names: Names, more: Readonly<Record<string, string>> = {}): string => {

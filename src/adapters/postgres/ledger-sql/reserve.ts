@@ -17,7 +17,7 @@ import {
 import { DECIDE_VARIABLES } from './decide.ts'
 import { EVENT_VARIABLES, writeEvents } from './events.ts'
 import { AGAIN, ledgerFunction } from './function.ts'
-import { HOLD_ACCOUNTS, holdOf } from './holds.ts'
+import { accountsOfHold, holdOf } from './holds.ts'
 import { SLIDE_VARIABLES, slideCounters, writeBuckets } from './rates.ts'
 import { buildPath, CODES, replay, squeeze, take } from './reserve-items.ts'
 
@@ -242,7 +242,7 @@ const lookAround = (names: Names): string => `
       SELECT a.id, max(a.depth) AS depth FROM (
         SELECT d.id FROM unnest(due_ids) d (id)
         UNION ALL SELECT i.id FROM unnest(i_id) i (id)
-      ) q CROSS JOIN ${holdOf(names, 'q.id')} h, ${HOLD_ACCOUNTS} a GROUP BY a.id
+      ) q CROSS JOIN ${holdOf(names, 'q.id')} h, ${accountsOfHold(names)} a GROUP BY a.id
     ) w;`
 
 const write = (names: Names): string => `
