@@ -11,6 +11,7 @@ const report = process.env.TENANTKEYS_TEST_REPORT
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/support/services.ts',
     retry: 0,
     testTimeout: 60_000,
     hookTimeout: 120_000,

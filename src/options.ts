@@ -24,7 +24,8 @@ import { brandSchema } from './keys/keys-api.ts'
 import type { ScopePolicy } from './policy/scope-policy.ts'
 import { PROVIDERS } from './providers/catalogue.ts'
 import { isDefined } from './providers/define-provider.ts'
-import type { Provider } from './providers/provider.ts'
+import type { CredentialField, Provider } from './providers/provider.ts'
+import { SERVICES, service } from './providers/services.ts'
 import type { HoldMode } from './request/hold-amounts.ts'
 import type { ProviderSetting } from './request/parts.ts'
 import type { KeyWrapper } from './secrets/key-wrapper.ts'
@@ -62,6 +63,17 @@ export interface TenantKeysOptions {
   readonly platformCredentials?:
     | Readonly<Record<string, Readonly<Record<string, string | Secret>>>>
     | undefined
+  /** Fields of the credentials of services that only callbacks call, besides the ones known by name
+   * (`cartesia`, `elevenlabs`, `tavus`, `deepgram`, `google-vision`, `textract`):
+   * `{ heygen: { secret: ['apiKey'] } }`. All secret fields are required. */
+  readonly services?:
+    | Readonly<
+        Record<
+          string,
+          { readonly secret: readonly string[]; readonly public?: readonly string[] | undefined }
+        >
+      >
+    | undefined
   /** Origins that tenants may name as endpoint of their own credential; default none. */
   readonly allowedEndpoints?: readonly string[] | undefined
   /** First part of issued keys; 2 to 24 of `a-z 0-9 _`, default `tk`. */
@@ -75,7 +87,8 @@ export interface TenantKeysOptions {
   /** The plan of tenants that are created without one, and of those assigned to a name that `plans`
    * does not have. Default: none; then such a name is refused with TK_PLAN_UNKNOWN. */
   readonly defaultPlan?: string | undefined
-  /** False leaves creating the tables to `tk.migrate()`; default true. */
+  /** False leaves creating the tables to `tk.migrate()`; default true for memory and SQLite, false for
+   * PostgreSQL. */
   readonly migrate?: boolean | undefined
   /**
    * Life of a hold in ms; 1,000 to 86,400,000, default 120,000. While its call is under way a hold is
@@ -111,6 +124,12 @@ export interface TenantKeysOptions {
 }
 
 const fn = z.custom<object>((value) => typeof value === 'function', 'expected a function')
+
+/** `endpoint` would say where our fetch goes, which calls none of them. */
+const fieldName = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'expected the name of a field')
+  .refine((name) => name !== 'endpoint', 'a service has no endpoint of ours')
 
 const isContract1 = (port: object): boolean => (port as Partial<Storage>).contractVersion === 1
 const FAMILIES = [
@@ -154,6 +173,15 @@ const schema = z.strictObject({
     })
     .optional(),
   providers: z.record(z.string(), z.unknown()).optional(),
+  services: z
+    .record(
+      z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'expected the id of a service'),
+      z.strictObject({
+        secret: z.array(fieldName).min(1).max(16),
+        public: z.array(fieldName).max(16).default([]),
+      }),
+    )
+    .default({}),
   platformCredentials: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   allowedEndpoints: z.array(z.string()).default([]),
   brand: brandSchema.default('tk'),
@@ -161,7 +189,7 @@ const schema = z.strictObject({
   zone: z.string().refine(isZone, 'not a known time zone').default('UTC'),
   plans: z.unknown().optional(),
   defaultPlan: z.string().min(1).optional(),
-  migrate: z.boolean().default(true),
+  migrate: z.boolean().optional(),
   holdTtlMs: z.int().min(1000).max(86_400_000).default(120_000),
   waitMs: z.int().min(0).max(600_000).default(0),
   hold: z.enum(['bound', 'grow']).default('bound'),
@@ -199,7 +227,7 @@ type Defaulted =
 /** Options with every default filled in. */
 export type ReadOptions = Omit<
   TenantKeysOptions,
-  Defaulted | 'plans' | 'defaultPlan' | 'markups' | 'unpriced' | 'exporter'
+  Defaulted | 'plans' | 'defaultPlan' | 'markups' | 'unpriced' | 'exporter' | 'services'
 > & {
   readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
 } & {
@@ -228,7 +256,7 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     zone: read.zone,
     plans,
     defaultPlan: read.defaultPlan ?? null,
-    migrate: read.migrate,
+    migrate: read.migrate ?? options.storage.capabilities?.migratesOnStart ?? true,
     holdTtlMs: read.holdTtlMs,
     waitMs: read.waitMs,
     hold: read.hold,
@@ -242,7 +270,7 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     creditRates: readCreditPrices(read.credits),
     markups: readMarkups(options.markups),
     unpriced: readUnpriced(options.unpriced),
-    settings: providerSettings(options),
+    settings: providerSettings(options, knownProviders(read.services)),
     allowedOrigins: new Set(
       read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),
     ),
@@ -254,8 +282,23 @@ function timersOf({ after }: Partial<Timers> = {}): Timers | null {
   return after ? { after } : null
 }
 
-function providerSettings(options: TenantKeysOptions): ReadonlyMap<string, ProviderSetting> {
-  const known = new Map(PROVIDERS)
+/** The catalogue, the services known by name, and the installation's own. */
+function knownProviders(services: z.output<typeof schema>['services']): Map<string, Provider> {
+  const known = new Map([...PROVIDERS, ...SERVICES])
+  for (const [id, fields] of Object.entries(services)) {
+    if (known.has(id)) throw invalid(`options.services.${id}`, 'this name is taken')
+    const credential: Record<string, CredentialField> = {}
+    for (const name of fields.secret) credential[name] = { kind: 'secret', required: true }
+    for (const name of fields.public) credential[name] = { kind: 'public', required: false }
+    known.set(id, service(id, credential))
+  }
+  return known
+}
+
+function providerSettings(
+  options: TenantKeysOptions,
+  known: Map<string, Provider>,
+): ReadonlyMap<string, ProviderSetting> {
   const baseUrls = new Map<string, string>()
   for (const [id, given] of Object.entries(options.providers ?? {})) {
     const field = `options.providers.${printable(id)}`

@@ -10,6 +10,8 @@ import { type RecommendApi, recommendApi } from './budgets/recommend.ts'
 import { type SharesApi, sharesApi } from './budgets/shares-api.ts'
 import { storageBudgetGuard } from './budgets/storage-budget-guard.ts'
 import { bindClient } from './clients/bind.ts'
+import type { Binding } from './clients/binding.ts'
+import { type Ambient, createAmbient } from './kernel/ambient.ts'
 import { type ErrorCode, TenantKeysError } from './kernel/errors.ts'
 import { createReporter } from './kernel/events.ts'
 import { PepperRing } from './keys/key-hash.ts'
@@ -17,6 +19,7 @@ import { type KeysApi, keysApi } from './keys/keys-api.ts'
 import { localKeyIssuer } from './keys/local-key-issuer.ts'
 import { type ReadOptions, readOptions, type TenantKeysOptions } from './options.ts'
 import { checkContext } from './request/call-context.ts'
+import { callService, type RunningCall, type ServiceCall } from './request/call-service.ts'
 import { corridorFetch } from './request/corridor.ts'
 import type { CallContext, CorridorParts } from './request/parts.ts'
 import { type Authorization, type AuthorizeAsk, previewCall } from './request/preview.ts'
@@ -51,11 +54,34 @@ export interface TenantKeys extends AsyncDisposable {
    * tenant's own credential, inside its policy and budget, and are metered. The given client is not
    * changed, and nothing of its identity is used.
    *
-   * @throws TenantKeysError TK_CLIENT_NOT_BINDABLE, TK_INPUT_INVALID. Denials are thrown by the calls.
+   * @param context - Left out, every call takes the one of the `tk.run` it is made in.
+   * @throws TenantKeysError TK_CLIENT_NOT_BINDABLE, TK_INPUT_INVALID. Denials are thrown by the calls,
+   *   and TK_CONTEXT_MISSING where no context is found.
    */
-  withTenantKey<C extends object>(client: C, context: CallContext): C
-  /** The primitive below `withTenantKey`: a `fetch` for provider URLs, on behalf of one caller. */
-  fetch(context: CallContext): typeof globalThis.fetch
+  withTenantKey<C extends object>(client: C, context?: CallContext): C
+  /**
+   * For services without an SDK that takes a `fetch` (voice, OCR, avatars ...): runs `fn` with the
+   * tenant's credential while the estimate is held, and posts what `fn` says it cost.
+   *
+   * @returns what `fn` returns, after the call is settled.
+   * @throws what `fn` throws; TenantKeysError for every denial, before `fn` runs.
+   */
+  withTenantKey<T>(call: ServiceCall, fn: (call: RunningCall) => T | Promise<T>): Promise<T>
+  /**
+   * The primitive below `withTenantKey`: a `fetch` for provider URLs, on behalf of a caller.
+   *
+   * @param context - Left out, every call takes the one of the `tk.run` it is made in.
+   */
+  fetch(context?: CallContext): typeof globalThis.fetch
+  /**
+   * Runs `fn` with a context for code that cannot pass it: `tk.fetch()` and clients bound without a
+   * context find it, however deep, also in timers and promises that `fn` starts. Runs may be nested and
+   * run side by side; the innermost counts. It is the host's own code that may call within it.
+   *
+   * @returns what `fn` returns.
+   * @throws TenantKeysError TK_INPUT_INVALID; TK_CONTEXT_MISSING on a runtime without AsyncLocalStorage.
+   */
+  run<R>(context: CallContext, fn: () => R): R
   /**
    * The receipt of what a wrapped client returned: an answer, a stream (after its end), a Response.
    * @throws TenantKeysError TK_RECEIPT_UNKNOWN
@@ -67,7 +93,7 @@ export interface TenantKeys extends AsyncDisposable {
    * @throws TenantKeysError TK_INPUT_INVALID; TK_KEY_STALE and TK_STORE_* when the store cannot answer.
    */
   authorize(ask: AuthorizeAsk): Promise<Authorization>
-  /** Creates or updates the tables; needed only with `migrate: false`. */
+  /** Creates or updates the tables; needed with PostgreSQL, and with `migrate: false`. */
   migrate(): Promise<void>
   /** Does the store answer? Never throws. */
   health(): Promise<Health>
@@ -100,8 +126,25 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   else await checkKeys(options).catch(unlessNotMigrated)
   if (options.exporter.start) exporter.start()
 
-  const corridor = (context: CallContext): typeof globalThis.fetch =>
-    corridorFetch(parts, checkContext(parts, context))
+  const ambient = createAmbient<CallContext>()
+  /** Checked now where it is given now, else looked for by every call. */
+  const readContext = (context: CallContext | undefined): ContextSource => {
+    if (context === undefined) return { contextOf: () => ambientContext(ambient), provider: null }
+    const checked = checkContext(parts, context)
+    return { contextOf: () => checked, provider: checked.provider ?? null }
+  }
+  function withTenantKey<C extends object>(client: C, context?: CallContext): C
+  function withTenantKey<T>(
+    call: ServiceCall,
+    fn: (call: RunningCall) => T | Promise<T>,
+  ): Promise<T>
+  function withTenantKey(
+    subject: object,
+    second?: CallContext | ((call: RunningCall) => unknown),
+  ): unknown {
+    if (typeof second === 'function') return callService(parts, subject as ServiceCall, second)
+    return bindClient(subject, bindingOf(parts, readContext(second)))
+  }
   const flush = async (): Promise<void> => {
     while (parts.pending.size > 0) await Promise.allSettled(parts.pending)
     await exporter.flush()
@@ -137,23 +180,22 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     },
     plans: plansApi(storage, plans),
     usage: {
-      ...usageApi(storage),
+      ...usageApi(storage, { zone: options.zone }),
       ...repriceApi({ storage, prices: parts.prices, markups: parts.markups }),
     },
     prices: pricesApi(parts.prices, () => clock.nowMs()),
     outbox: outboxApi(storage),
-    withTenantKey: (client, context) => {
+    withTenantKey,
+    fetch: (context) => corridorFetch(parts, readContext(context).contextOf),
+    run: (context, fn) => {
+      if (ambient === null) throw noContext('this runtime has no AsyncLocalStorage')
       const checked = checkContext(parts, context)
-      return bindClient(client, {
-        provider: checked.provider ?? null,
-        fetchFor: (provider) => corridorFetch(parts, { ...checked, provider }),
-        baseUrlOf: (provider) => builtInBaseUrl(parts, provider),
-        onAnswer: parts.receipts.noteAnswer,
-        onBaseUrlIgnored: (provider) =>
-          parts.reporter.emit({ kind: 'client.base_url_ignored', provider }),
+      if (checked.provider === undefined) return ambient.run(checked, fn)
+      throw new TenantKeysError('TK_INPUT_INVALID', {
+        field: 'context.provider',
+        reason: 'inside tk.run it is the one of the client or of the URL',
       })
     },
-    fetch: corridor,
     receiptOf: (value) => parts.receipts.of(value),
     authorize: (ask) => previewCall(parts, ask),
     migrate: () => start(options),
@@ -181,6 +223,7 @@ function wire(options: ReadOptions, secrets: SecretStore, exporter: OutboxExport
       clock,
       maxStaleMs: options.maxStaleMs,
     }),
+    findTenant: (tenantId) => storage.tenants.get(tenantId),
     policy: options.policy,
     guard: gatedBudgetGuard(storageBudgetGuard({ storage, clock, timers }), exporter),
     secrets,
@@ -260,6 +303,35 @@ async function health(storage: Storage): Promise<Health> {
     }
   }
 }
+
+interface ContextSource {
+  readonly contextOf: () => CallContext
+  /** The provider that it names from the start. */
+  readonly provider: string | null
+}
+
+function bindingOf(parts: CorridorParts, { contextOf, provider }: ContextSource): Binding {
+  return {
+    provider,
+    fetchFor: (id) => corridorFetch(parts, () => ({ ...contextOf(), provider: id })),
+    baseUrlOf: (id) => builtInBaseUrl(parts, id),
+    isProvider: (id) => parts.providers.has(id),
+    onAnswer: parts.receipts.noteAnswer,
+    receiptOf: (value) => parts.receipts.of(value),
+    onBaseUrlIgnored: (id) =>
+      parts.reporter.emit({ kind: 'client.base_url_ignored', provider: id }),
+  }
+}
+
+/** @throws TenantKeysError TK_CONTEXT_MISSING */
+function ambientContext(ambient: Ambient<CallContext> | null): CallContext {
+  const context = ambient?.get()
+  if (context) return context
+  throw noContext('no context was given, and this is not inside tk.run')
+}
+
+const noContext = (reason: string): TenantKeysError =>
+  new TenantKeysError('TK_CONTEXT_MISSING', { reason })
 
 function builtInBaseUrl(parts: CorridorParts, provider: string): string {
   const setting = parts.providers.get(provider)

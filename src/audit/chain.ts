@@ -30,7 +30,7 @@ export interface ChainPlace {
 
 /** @param previous - newest row of the same root; `null` when it has none yet. */
 export function chainAudit(
-  previous: AuditRecord | null,
+  previous: Pick<AuditRecord, 'sequence' | 'hash'> | null,
   draft: NewAudit,
   at: ChainPlace,
 ): AuditRecord {

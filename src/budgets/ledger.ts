@@ -345,11 +345,11 @@ function linesOf(rows: LedgerRows, hold: Hold): Counter[] {
 }
 
 // Callers have checked what they send. These keep the defect of one caller out of the sums, and out
-// of the batch of the others.
-const areAmounts = (amounts: Amounts): boolean => Object.values(amounts).every(isAmount)
-const isTtl = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= MAX_TTL_MS
-const isSequence = (n: number): boolean => Number.isSafeInteger(n) && n >= 1
-const isPath = (accounts: readonly AccountRef[]): boolean =>
+// of the batch of the others. Adapters that do not run these rules run these checks.
+export const areAmounts = (amounts: Amounts): boolean => Object.values(amounts).every(isAmount)
+export const isTtl = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= MAX_TTL_MS
+export const isSequence = (n: number): boolean => Number.isSafeInteger(n) && n >= 1
+export const isPath = (accounts: readonly AccountRef[]): boolean =>
   new Set(accounts.map((a) => a.id)).size === accounts.length
 
 function release(rows: LedgerRows, hold: Hold): void {

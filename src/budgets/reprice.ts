@@ -47,6 +47,9 @@ export function repriceUsage(rows: RepriceRows, item: Repricing): UsageRecord | 
   return repriced
 }
 
+/** Of the entry for the n-th line of a usage row. */
+export const entryIdOf = (usageId: string, n: number): string => `reprice.${usageId}.${n}`
+
 interface Correction {
   readonly line: HoldLine
   readonly n: number
@@ -64,7 +67,7 @@ function correct(
   const counter = rows.countersOf(line.accountId).find((c) => sameCounter(c, line))
   if (!counter || counter.createdAtMs > usage.startedAtMs || !ADDS_UP.has(line.window)) return
   const entry: LedgerEntry = {
-    id: `reprice.${usage.id}.${n}`,
+    id: entryIdOf(usage.id, n),
     tenantId: counter.tenantId,
     accountId: line.accountId,
     unit: line.unit,

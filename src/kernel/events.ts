@@ -12,7 +12,7 @@ export type RuntimeEvent =
       readonly kind: 'call.denied'
       readonly code: ErrorCode
       readonly tenantId: string
-      readonly keyId: string
+      readonly keyId: string | null
       readonly callId: string
     }
   | {

@@ -5,7 +5,9 @@
  * Every change of a key or tenant raises the epoch, so what was read at the newest epoch is still
  * true. There is no timer: whoever uses a key looks. A store in this process is asked on every use,
  * which costs no wait. Any other is read in the background when its last answer is older than 1 s,
- * counted from when the question was sent, and waited for when it is older than 2 s.
+ * counted from when the question was sent, and waited for when it is older than 2 s. A store that
+ * pushes is asked at once when it says that something has changed: a push is only a reason to ask,
+ * because anybody in the same database might send one.
  *
  * The epoch never goes back. A database restored from a backup may carry a lower one; processes that
  * saw the higher one refuse its keys as stale until they are restarted.
@@ -32,7 +34,7 @@ const NOTE_EVERY_MS = 100
 const MAX_PAST_EPOCHS = 64
 
 export interface EpochWatchOptions {
-  readonly storage: Pick<Storage, 'epoch' | 'epochNow'>
+  readonly storage: Pick<Storage, 'epoch' | 'epochNow' | 'onEpoch'>
   readonly clock: MonotonicClock
   readonly sleep: Sleep
   /** Longest wait for an answer, counted from when its question was sent. */
@@ -58,10 +60,14 @@ export class EpochWatch {
   #storeNowMs = 0
   #noteAtMs = 0
   #question: Question | null = null
+  /** The question that the last push led to, until it is answered. */
+  #pushed: Question | null = null
+  #pushedAgain = false
 
   constructor(options: EpochWatchOptions) {
     this.#options = options
     this.#epochNow = options.storage.epochNow?.bind(options.storage) ?? null
+    options.storage.onEpoch?.(() => this.#push())
   }
 
   /** The newest epoch known; 0 before the first answer. */
@@ -128,6 +134,27 @@ export class EpochWatch {
     const elapsedMs = clock.elapsedMs()
     const { answer, sentAtMs } = this.#ask(elapsedMs)
     await answerWithin(answer, sentAtMs + waitMs - elapsedMs, sleep)
+  }
+
+  /** Asks anew: the question under way may have been answered before the change. Pushes that come
+   * meanwhile lead to one more question, not to one each. */
+  #push(): void {
+    const elapsedMs = this.#options.clock.elapsedMs()
+    if (this.#pushed !== null && elapsedMs - this.#pushed.sentAtMs < ASK_AGAIN_AFTER_MS) {
+      this.#pushedAgain = true
+      return
+    }
+    this.#question = null
+    const question = this.#ask(elapsedMs)
+    this.#pushed = question
+    const answered = (): void => {
+      if (this.#pushed !== question) return
+      this.#pushed = null
+      if (!this.#pushedAgain) return
+      this.#pushedAgain = false
+      this.#push()
+    }
+    question.answer.then(answered, answered)
   }
 
   #setTime(storeNowMs: number): void {

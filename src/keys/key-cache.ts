@@ -26,7 +26,7 @@ const MAX_UNKNOWN_IDS = 1_000
 const DROPPED = -1
 
 export interface KeyCacheOptions extends EpochWatchOptions {
-  readonly storage: Pick<Storage, 'epoch' | 'epochNow' | 'keys'>
+  readonly storage: Pick<Storage, 'epoch' | 'epochNow' | 'onEpoch' | 'keys'>
   readonly maxKeys: number
 }
 

@@ -59,6 +59,8 @@ function serverOf(
   fields: Readonly<Record<string, string>>,
   where: { readonly provider: string; readonly tenantId: string },
 ): string {
+  // Called in callbacks only, which know where.
+  if (provider.operations.length === 0) return baseUrl
   const isOperators = baseUrl !== provider.baseUrl
   const server = isOperators || !provider.server ? baseUrl : provider.server(fields)
   if (server !== null && !new URL(server).hostname.endsWith('.invalid')) return server

@@ -22,6 +22,8 @@ import type { Receipt, ReceiptBook } from './receipt.ts'
 /** The ports and settings that every call shares. */
 export interface CorridorParts {
   readonly issuer: KeyIssuer
+  /** For contexts without a key; `null` when there is no such tenant. */
+  readonly findTenant: (tenantId: string) => Promise<TenantRecord | null>
   readonly policy: ScopePolicy
   readonly guard: BudgetGuard
   readonly secrets: SecretStore
@@ -61,10 +63,8 @@ export interface ProviderSetting {
   readonly platformPublic: Readonly<Record<string, string>>
 }
 
-/** Who calls, and what for. Given once to `withTenantKey` or `fetch`, used for every call. */
-export interface CallContext {
-  /** The platform key that came in with the request. */
-  readonly key: string | Secret
+/** Settings of calls, whoever makes them. */
+export interface CallSettings {
   /** Needed when the key has several scopes. */
   readonly scope?: string | undefined
   /** Default: the bound client's provider, else the one whose base URL the request names. */
@@ -77,9 +77,31 @@ export interface CallContext {
   /** What a call holds: `bound`, the most it can cost; `grow`, as much as its stream comes to. Default
    * the option `hold`. */
   readonly hold?: HoldMode | undefined
+  /** What the usage rows of the calls are marked with, for example `{ feature: 'summary' }`; at most 16,
+   * names of 1 to 64 of `A-Z a-z 0-9 _ . -`, values of 1 to 256 characters on one line. No secrets. */
+  readonly tags?: Readonly<Record<string, string>> | undefined
   /** Called once per attempt that held money, after it was settled or voided. */
   readonly onReceipt?: ((receipt: Receipt) => void) | undefined
 }
+
+/**
+ * Who calls, and what for: the holder of a platform key, or, for work that the host starts itself, a
+ * tenant that the host vouches for; then the scope has to be named. Given once, used for every call.
+ */
+export type CallContext = CallSettings &
+  (
+    | {
+        /** The platform key that came in with the request. */
+        readonly key: string | Secret
+        readonly tenantId?: undefined
+      }
+    | {
+        readonly key?: undefined
+        /** In place of a key. Never take it from a request: whoever can choose it is any tenant. */
+        readonly tenantId: string
+        readonly scope: string
+      }
+  )
 
 /** A request as it came out of the client, read once. */
 export interface OutgoingRequest {
@@ -102,7 +124,8 @@ export interface Target {
 }
 
 export interface Caller {
-  readonly key: KeyInfo
+  /** `null`: the host vouches for the tenant. */
+  readonly key: KeyInfo | null
   readonly tenant: TenantRecord
 }
 
@@ -119,24 +142,42 @@ export interface CredentialChoice {
   readonly publicFields: Readonly<Record<string, string>>
 }
 
-/** Everything that was decided about one attempt before anything was spent. */
-export interface CallPlan extends Caller {
-  readonly request: OutgoingRequest
-  readonly target: Target
-  readonly reading: RequestReading
-  readonly scope: string
-  readonly credential: CredentialChoice
-  readonly price: PriceRow
-  readonly markup: AppliedMarkup
+/** One attempt of a call, however it is made: what is held for it, charged and told on the receipt. */
+export interface HeldCall extends Caller {
+  /** Joins the attempts of one call. */
+  readonly callId: string
   /** UUIDv7: id of the attempt, of its hold and of its usage row. */
   readonly attemptId: string
+  readonly provider: string
+  /** As usage rows call it: `chat`, `responses` ... */
+  readonly operation: string
+  readonly model: string
+  readonly scope: string
+  readonly credential: CredentialChoice
+  /** `null`: whoever makes the call says what it cost. */
+  readonly price: PriceRow | null
+  readonly markup: AppliedMarkup
   /** What it holds at first: the upper bound of the cost, or less where the hold grows. */
   readonly amounts: Amounts
-  /** Tokens of output that these are for. */
+  /** Tokens of output that these are for, and that the call can come to. */
   readonly firstOutput: number
+  readonly mostOutput: number
+  /** What it has to hold for so many tokens of output. */
+  amountsFor(output: number): Amounts
   /** How long it may wait for them, in ms. */
   readonly waitMs: number
   /** Leaf first: key, tenant, its parents, root. */
   readonly accounts: readonly AccountRef[]
   readonly context: CallContext
+  readonly signal: AbortSignal | undefined
+  /** By the process's monotonic clock. */
+  readonly startedMs: number
+}
+
+/** Everything that was decided about one attempt before anything was spent. */
+export interface CallPlan extends HeldCall {
+  readonly request: OutgoingRequest
+  readonly target: Target
+  readonly reading: RequestReading
+  readonly price: PriceRow
 }

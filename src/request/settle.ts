@@ -12,9 +12,9 @@ import pRetry, { AbortError } from 'p-retry'
 import { creditsOf } from '../budgets/credits.ts'
 import { type ErrorCode, TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
-import { type Charge, chargeFor } from '../usage/charge.ts'
+import { type Charge, chargeFor, chargeSaid } from '../usage/charge.ts'
 import type { LiveHold } from './live-hold.ts'
-import type { CallPlan, CorridorParts } from './parts.ts'
+import type { CorridorParts, HeldCall } from './parts.ts'
 import { type CallEnd, makeReceipt, NO_TOKENS, type Receipt } from './receipt.ts'
 import { callIds } from './reserve.ts'
 
@@ -28,7 +28,7 @@ export interface Settler {
   void(httpStatus?: number): Promise<void>
 }
 
-export function createSettler(parts: CorridorParts, plan: CallPlan, hold: LiveHold): Settler {
+export function createSettler(parts: CorridorParts, call: HeldCall, hold: LiveHold): Settler {
   let announce: (receipt: Receipt) => void = () => {}
   const receipt = new Promise<Receipt>((resolve) => {
     announce = resolve
@@ -37,7 +37,7 @@ export function createSettler(parts: CorridorParts, plan: CallPlan, hold: LiveHo
 
   const publish = (made: Receipt): void => {
     announce(made)
-    const { onReceipt } = plan.context
+    const { onReceipt } = call.context
     if (onReceipt) parts.reporter.guard('onReceipt', () => onReceipt(made))
   }
 
@@ -46,12 +46,12 @@ export function createSettler(parts: CorridorParts, plan: CallPlan, hold: LiveHo
     receipt,
     settle: (end) => {
       hold.stop()
-      finished ??= conclude(parts, plan, post(parts, plan, end), publish)
+      finished ??= conclude(parts, call, post(parts, call, end), publish)
       return finished
     },
     void: (httpStatus) => {
       hold.stop()
-      finished ??= conclude(parts, plan, release(parts, plan, httpStatus ?? null), publish)
+      finished ??= conclude(parts, call, release(parts, call, httpStatus ?? null), publish)
       return finished
     },
   }
@@ -60,23 +60,13 @@ export function createSettler(parts: CorridorParts, plan: CallPlan, hold: LiveHo
 /** The receipt when the store answered in time; else the same one, marked as not yet settled. */
 type Attempt = { readonly done: Promise<Receipt>; readonly unconfirmed: () => Receipt }
 
-function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
-  const billable = plan.credential.source === 'platform'
-  const charge = chargeFor({
-    row: plan.price,
-    tokens: end.tokens,
-    quality: end.quality,
-    counts: end.counts,
-    serviceTier: end.serviceTier,
-    providerCostNanoUsd: end.providerCostNanoUsd,
-    markup: plan.markup,
-    billable,
-    endMs: parts.clock.nowMs(),
-  })
+function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
+  const billable = call.credential.source === 'platform'
+  const charge = chargeOf(parts, call, end)
   const { quality } = charge
   const item: SettleItem = {
-    holdId: plan.attemptId,
-    tenantId: plan.tenant.id,
+    holdId: call.attemptId,
+    tenantId: call.tenant.id,
     actual: {
       usd: charge.costNanoUsd,
       tokens: BigInt(end.tokens.input + end.tokens.output),
@@ -84,7 +74,7 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
       ...creditsOf(parts.credits, end.tokens),
     },
     usage: {
-      operation: plan.target.operation.name,
+      operation: call.operation,
       servedModel: end.servedModel,
       outcome: end.outcome,
       quality,
@@ -94,29 +84,50 @@ function post(parts: CorridorParts, plan: CallPlan, end: CallEnd): Attempt {
       costNanoUsd: charge.costNanoUsd,
       providerCostNanoUsd: end.providerCostNanoUsd,
       chargedNanoUsd: charge.chargedNanoUsd,
-      paidBy: plan.credential.source,
+      paidBy: call.credential.source,
       billable,
-      secretId: plan.credential.secret?.id ?? null,
-      secretVersion: plan.credential.secret?.version ?? null,
-      tags: {},
-      durationMs: null,
-      responseBytes: null,
+      secretId: call.credential.secret?.id ?? null,
+      secretVersion: call.credential.secret?.version ?? null,
+      tags: call.context.tags ?? {},
+      durationMs: Math.max(Math.round(parts.clock.elapsedMs() - call.startedMs), 0),
+      responseBytes: end.responseBytes ?? null,
       // Last: each field written behind a spread costs 0.4 us on Node 20.
-      ...callIds(plan, charge.priceId),
+      ...callIds(call, charge.priceId),
     },
   }
   const receiptFor = (result: (SettleResult & { ok: true }) | null): Receipt =>
-    makeReceipt(plan, { ...end, quality }, { charge, result, settled: result !== null })
-  reportDifference(parts, plan, charge)
+    makeReceipt(call, { ...end, quality }, { charge, result, settled: result !== null })
+  reportDifference(parts, call, charge)
   const done = retried(parts, () => parts.guard.settle(item)).then((result) => {
-    reportOverage(parts, plan, result)
+    reportOverage(parts, call, result)
     return receiptFor(result)
   })
   return { done, unconfirmed: () => receiptFor(null) }
 }
 
-function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null): Attempt {
-  const item = { holdId: plan.attemptId, tenantId: plan.tenant.id }
+/** Of a call without a price whoever made it says what it cost. */
+function chargeOf(parts: CorridorParts, call: HeldCall, end: CallEnd): Charge {
+  const { price, markup, credential } = call
+  const billable = credential.source === 'platform'
+  if (end.costNanoUsd !== undefined) {
+    return chargeSaid({ costNanoUsd: end.costNanoUsd, quality: end.quality, markup, billable })
+  }
+  if (price === null) throw new TenantKeysError('TK_INTERNAL')
+  return chargeFor({
+    row: price,
+    tokens: end.tokens,
+    quality: end.quality,
+    counts: end.counts,
+    serviceTier: end.serviceTier,
+    providerCostNanoUsd: end.providerCostNanoUsd,
+    markup,
+    billable,
+    endMs: parts.clock.nowMs(),
+  })
+}
+
+function release(parts: CorridorParts, call: HeldCall, httpStatus: number | null): Attempt {
+  const item = { holdId: call.attemptId, tenantId: call.tenant.id }
   const end = {
     outcome: 'voided',
     quality: 'measured',
@@ -130,11 +141,11 @@ function release(parts: CorridorParts, plan: CallPlan, httpStatus: number | null
   const charge = {
     costNanoUsd: 0n,
     chargedNanoUsd: 0n,
-    priceId: plan.price.id,
+    priceId: call.price?.id ?? null,
     differs: false,
   }
   const voided = (settled: boolean): Receipt =>
-    makeReceipt(plan, end, { charge, result: null, settled })
+    makeReceipt(call, end, { charge, result: null, settled })
   const done = retried(parts, () => parts.guard.void(item)).then(() => voided(true))
   return { done, unconfirmed: () => voided(false) }
 }
@@ -176,11 +187,11 @@ const asError = (error: unknown): Error =>
  * `settle: 'background'` nobody waits, and the receipt is published when the store has answered. */
 async function conclude(
   parts: CorridorParts,
-  plan: CallPlan,
+  call: HeldCall,
   attempt: Attempt,
   publish: (receipt: Receipt) => void,
 ): Promise<void> {
-  const where = { tenantId: plan.tenant.id, holdId: plan.attemptId }
+  const where = { tenantId: call.tenant.id, holdId: call.attemptId }
   const finished = attempt.done.catch((error: unknown) => {
     const cause = error instanceof AbortError ? error.originalError : error
     const code = TenantKeysError.isInstance(cause) ? cause.code : 'TK_INTERNAL'
@@ -207,16 +218,16 @@ async function conclude(
 
 /** The provider's own figure is kept beside ours and never replaces it unasked; a host that is told can
  * correct its prices. */
-function reportDifference(parts: CorridorParts, plan: CallPlan, charge: Charge): void {
-  if (!charge.differs || charge.providerCostNanoUsd === null) return
-  const { tenant, attemptId: holdId, target, reading } = plan
-  const { priceId, costNanoUsd, providerCostNanoUsd } = charge
+function reportDifference(parts: CorridorParts, call: HeldCall, charge: Charge): void {
+  const { priceId, costNanoUsd, providerCostNanoUsd, differs } = charge
+  if (!differs || priceId === null || providerCostNanoUsd === null) return
+  const { tenant, attemptId: holdId, provider, model } = call
   parts.reporter.emit({
     kind: 'price.differs',
     tenantId: tenant.id,
     holdId,
-    provider: target.setting.provider.id,
-    model: reading.model,
+    provider,
+    model,
     priceId,
     costNanoUsd,
     providerCostNanoUsd,
@@ -225,12 +236,12 @@ function reportDifference(parts: CorridorParts, plan: CallPlan, charge: Charge):
 
 function reportOverage(
   parts: CorridorParts,
-  plan: CallPlan,
+  call: HeldCall,
   result: SettleResult & { ok: true },
 ): void {
   const overageNanoUsd = result.overage.usd ?? 0n
   if (overageNanoUsd === 0n) return
-  const { tenant, attemptId: holdId } = plan
+  const { tenant, attemptId: holdId } = call
   parts.reporter.emit({
     kind: 'budget.overage',
     tenantId: tenant.id,

@@ -38,8 +38,8 @@ const FAMILIES = [
 
 type Command = (...args: readonly unknown[]) => Promise<unknown>
 
-/** The same store with the faults of `plan`. `epochNow` is left out: it never waits, so its users
- * fall back to `epoch`. */
+/** The same store with the faults of `plan`. `epochNow` and `onEpoch` are left out: the one never
+ * waits and the other may be silent, so their users fall back to `epoch`. */
 export function withFaults(storage: Storage, plan: FaultPlan): Storage {
   const counts = new Map<string, number>()
 

@@ -35,16 +35,22 @@ export interface Charge {
   /**
    * The id of the price row, then marks, each after a blank: `tier:flex`; `web_search_requests?` or
    * `tier:priority?` for what had no price; `counted` where that is all that makes the figure an
-   * estimate; `use:provider`; `markup:standard@2026-11`.
+   * estimate; `use:provider`; `markup:standard@2026-11`. `null`: whoever made the call said what it
+   * cost, and there is no markup.
    */
-  readonly priceId: string
+  readonly priceId: string | null
   /** That of the counts; what has no price is no more than estimated, however well it was counted. */
   readonly quality: UsageQuality
   /** The provider's figure is another, by more than rounding explains. */
   readonly differs: boolean
 }
 
-export function chargeFor(input: ChargeInput): Charge {
+export interface PricedCharge extends Charge {
+  readonly priceId: string
+}
+
+/** By a row of prices. */
+export function chargeFor(input: ChargeInput): PricedCharge {
   const { row, endMs } = input
   const atEnd = row.next.length === 0 ? row : rowAt(row, endMs)
   const charge = chargeBy(input, row)
@@ -54,7 +60,26 @@ export function chargeFor(input: ChargeInput): Charge {
   return later.costNanoUsd > charge.costNanoUsd ? later : charge
 }
 
-function chargeBy(input: ChargeInput, row: PriceRow): Charge {
+/** Of a call whose maker says what it cost. */
+export function chargeSaid({
+  costNanoUsd,
+  quality,
+  markup,
+  billable,
+}: Pick<ChargeInput, 'quality' | 'markup' | 'billable'> & {
+  readonly costNanoUsd: bigint
+}): Charge {
+  return {
+    costNanoUsd,
+    chargedNanoUsd: billable ? times(costNanoUsd, markup.ratio) : 0n,
+    providerCostNanoUsd: null,
+    priceId: markup.id === null ? null : `markup:${markup.id}`,
+    quality,
+    differs: false,
+  }
+}
+
+function chargeBy(input: ChargeInput, row: PriceRow): PricedCharge {
   const { tokens, quality, markup, billable, providerCostNanoUsd = null } = input
   if (row.use === 'provider' && providerCostNanoUsd !== null) {
     return {

@@ -84,8 +84,10 @@ export class SinkLane {
 
   async #findPoison(batch: Batch, signal: AbortSignal): Promise<void> {
     if (this.#canary && !(await this.#isUp(signal))) return
-    const suspects: OutboxRecord[] = []
-    const parts = halves(batch.left())
+    const open = batch.left()
+    // One alone has just failed; without a canary nothing can be said about it.
+    const suspects: OutboxRecord[] = open.length === 1 ? [...open] : []
+    const parts = open.length === 1 ? [] : halves(open)
     let misses = 0
     for (let part = parts.shift(); part && !signal.aborted; part = parts.shift()) {
       try {
@@ -124,7 +126,8 @@ export class SinkLane {
     let stop = (): void => {}
     const ended = new Promise<never>((_, reject) => {
       const aborted = (): void => reject(signal.reason)
-      const timedOut = (): void => reject(new DOMException('write', 'TimeoutError'))
+      const timedOut = (): void =>
+        reject(Object.assign(new Error('write'), { name: 'TimeoutError' }))
       const cancel = timers.after(writeTimeoutMs, timedOut, { unref: true })
       signal.addEventListener('abort', aborted, { once: true })
       stop = () => {

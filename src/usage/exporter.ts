@@ -308,9 +308,12 @@ export class OutboxExporter implements Exporter {
       this.#failures = 0
       return { leased: events.length, exported: done.length, pauseMs: 0 }
     }
-    const pauseMs = this.#pause(Math.max(...deliveries.map((d) => d.retryAfterMs)))
-    // Where no sink has taken anything yet, the next batch may hold what one can take.
-    const delayMs = this.#lanes.every((lane) => lane.proven) ? 0 : 2 * pauseMs
+    const retryAfterMs = Math.max(...deliveries.map((d) => d.retryAfterMs))
+    const pauseMs = this.#pause(retryAfterMs)
+    // Of a sink that has not taken anything yet nobody knows whether it is down or fails on these: the
+    // next batch may hold what it takes.
+    const unknown = retryAfterMs === 0 && this.#lanes.some((lane) => !lane.proven)
+    const delayMs = unknown ? 2 * pauseMs : 0
     await outbox.release({ leaseId, ids: [...left], delayMs })
     return { leased: events.length, exported: done.length, pauseMs }
   }

@@ -46,7 +46,7 @@ export async function bundledPrice(ask: BundledAsk): Promise<PriceRow | null> {
   if (entries.length === 0) return null
   const genai = await load()
   for (const entry of entries) {
-    const source = listed(genai, entry)
+    const source = listed(genai, entry, ask.atMs)
     if (source !== null) return pricedAt(genai, source, ask)
   }
   return null
@@ -60,15 +60,19 @@ interface Source {
   readonly only: Provider
 }
 
-/** The model that has this id; else the first that it is a known form of. */
-function listed(genai: Genai, { table, model: asked }: TableEntry): Source | null {
+/** The model that has this id; else the first that it is a known form of. The table's own matching has
+ * to agree with either. */
+function listed(genai: Genai, { table, model: asked }: TableEntry, atMs: number): Source | null {
   const provider = genai.findProvider({ providerId: table })
   if (provider?.id !== table) return null
-  const { models } = provider
-  const model =
-    models.find((own) => isExactly({ model: own, table }, asked)) ??
-    models.find((own) => isNamed({ model: own, table }, asked))
-  return model ? { table, asked, model, only: { ...provider, models: [model] } } : null
+  for (const fits of [isExactly, isNamed]) {
+    for (const model of provider.models) {
+      if (!fits({ model, table }, asked)) continue
+      const source = { table, asked, model, only: { ...provider, models: [model] } }
+      if (priceAtTime(genai, source, atMs) !== null) return source
+    }
+  }
+  return null
 }
 
 const DAY_MS = 86_400_000

@@ -11,7 +11,16 @@ export interface SuiteReport {
   readonly skipped: readonly string[]
 }
 
-export async function runSuite(options: ConformanceOptions): Promise<SuiteReport> {
+/** Bodies that wait for what never comes have failed. */
+const waited = (ms: number): Promise<never> =>
+  new Promise((_, reject) => setTimeout(() => reject(new Error('no end')), ms).unref())
+
+/** @param limits - `only`: titles with this clause; `patienceMs`: how long a test may take. */
+export async function runSuite(
+  options: ConformanceOptions,
+  limits: { readonly only?: string; readonly patienceMs?: number } = {},
+): Promise<SuiteReport> {
+  const { only, patienceMs } = limits
   const tests: { title: string; body: () => Promise<void> }[] = []
   const skipped: string[] = []
   const test = Object.assign(
@@ -22,7 +31,9 @@ export async function runSuite(options: ConformanceOptions): Promise<SuiteReport
   const passed: string[] = []
   const failed: string[] = []
   for (const { title, body } of tests) {
-    const ok = await body().then(
+    if (only !== undefined && !title.includes(only)) continue
+    const end = patienceMs === undefined ? body() : Promise.race([body(), waited(patienceMs)])
+    const ok = await end.then(
       () => true,
       () => false,
     )

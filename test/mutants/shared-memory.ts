@@ -16,6 +16,7 @@ export const SHARED: StorageCapabilities = {
   durable: true,
   multiProcess: true,
   multiHost: false,
+  pushes: true,
 }
 
 /** @param sabotage - what each handle does wrong. */
@@ -24,7 +25,27 @@ export function sharedMemory(
   sabotage: (handle: Storage, inner: Storage) => Storage,
 ): StoreUnderTest {
   const inner = memory({ clock })
+  const listeners = new Set<() => void>()
   let broken = false
+  /** Commands of one family, after each of which every listener is told. */
+  const telling = <T extends object>(commands: T): T => {
+    const told = Object.entries(commands).map(([name, run]) => [
+      name,
+      async (...args: unknown[]) => {
+        const before = inner.epochNow?.().epoch
+        const answer = await run(...args)
+        if (inner.epochNow?.().epoch !== before) for (const listener of listeners) listener()
+        return answer
+      },
+    ])
+    return Object.fromEntries(told) as T
+  }
+  const onEpoch: NonNullable<Storage['onEpoch']> = (listener) => {
+    const own = (): void => listener()
+    listeners.add(own)
+    queueMicrotask(own)
+    return () => void listeners.delete(own)
+  }
   const open = (): Storage => {
     let closed = false
     const guarded = withFaults(inner, () => {
@@ -35,7 +56,9 @@ export function sharedMemory(
     const close = async (): Promise<void> => {
       closed = true
     }
-    return sabotage({ ...guarded, capabilities: SHARED, close }, inner)
+    const { tenants, keys } = guarded
+    const pushing = { tenants: telling(tenants), keys: telling(keys), onEpoch }
+    return sabotage({ ...guarded, ...pushing, capabilities: SHARED, close }, inner)
   }
   return {
     storage: open(),

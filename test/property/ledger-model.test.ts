@@ -21,6 +21,8 @@ import {
   tenants,
 } from '../../src/testing/storage-conformance/samples.ts'
 import { type BudgetSetting, LedgerModel, type Question } from '../support/ledger-model.ts'
+import { reusedPostgres } from '../support/postgres-reused.ts'
+import { POSTGRES_KINDS, skipsPostgres } from '../support/postgres-server.ts'
 
 /** Accounts of the world: two tenants below one, one beside them. Leaf first. */
 const KEY: AccountRef = { id: `key:${keyIdOf(1)}`, depth: 2 }
@@ -274,12 +276,14 @@ async function prepare(storage: Storage): Promise<Storage> {
   return storage
 }
 
-async function run(steps: readonly Step[]): Promise<void> {
+type MakeStorage = (clock: FakeClock) => Storage | Promise<Storage>
+
+const onMemory: MakeStorage = (clock) => memory({ clock })
+const onSqlite: MakeStorage = (clock) => sqlite({ file: ':memory:', clock })
+
+async function run(steps: readonly Step[], second: MakeStorage): Promise<void> {
   const clock = fakeClock(Date.UTC(2026, 0, 31, 20))
-  const stores = [
-    await prepare(memory({ clock })),
-    await prepare(sqlite({ file: ':memory:', clock })),
-  ]
+  const stores = [await prepare(await onMemory(clock)), await prepare(await second(clock))]
   const world = new LedgerModel(PATHS)
   world.nowMs = clock.nowMs()
   for (const s of steps) {
@@ -353,20 +357,39 @@ async function compareAll(storage: Storage, world: LedgerModel): Promise<void> {
 
 const FORCED = process.env.TENANTKEYS_FORCE === '1' ? 10_000 : 300
 const RUNS = Number(process.env.TENANTKEYS_MODEL_RUNS ?? FORCED)
+/** PostgreSQL answers over a connection, twenty times slower. */
+const SERVER_RUNS = Math.ceil(RUNS / 10)
+
+const sets = BUDGETS.map((_, n) => ({
+  ...{ do: 'set', budget: n, limit: BUDGETS[n]![2] === 'calls' ? 4 : 50 + n },
+  ...{ pool: n % POOLS.length, alerts: n % ALERTS.length },
+}))
+
+const answersAlike = (numRuns: number, second: MakeStorage): Promise<void> =>
+  fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 80, size: 'max' }), (steps) =>
+      run([...sets, ...(steps as Step[])], second),
+    ),
+    { numRuns },
+  )
 
 test(
   'memory and SQLite answer as the model does, whatever is asked in whatever order',
-  async () => {
-    const sets = BUDGETS.map((_, n) => ({
-      ...{ do: 'set', budget: n, limit: BUDGETS[n]![2] === 'calls' ? 4 : 50 + n },
-      ...{ pool: n % POOLS.length, alerts: n % ALERTS.length },
-    }))
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 80, size: 'max' }), (steps) =>
-        run([...sets, ...(steps as Step[])]),
-      ),
-      { numRuns: RUNS },
-    )
-  },
+  () => answersAlike(RUNS, onSqlite),
   120_000 + RUNS * 360,
 )
+
+for (const kind of POSTGRES_KINDS) {
+  test.skipIf(skipsPostgres(kind))(
+    `PostgreSQL (${kind}) answers as the model does, whatever is asked in whatever order`,
+    async () => {
+      const postgres = await reusedPostgres(kind)
+      try {
+        await answersAlike(SERVER_RUNS, (clock) => postgres.fresh(clock))
+      } finally {
+        await postgres.close()
+      }
+    },
+    120_000 + SERVER_RUNS * 3000,
+  )
+}

@@ -17,7 +17,10 @@ import { dekCommands, secretCommands } from './secrets.ts'
 import { keyCommands, tenantCommands } from './tenants-keys.ts'
 import { auditCommands, usageCommands } from './usage.ts'
 
+export type { Finding, Inspection, MigrationFile, Severity } from '../../storage/inspection.ts'
 export type { SqliteDatabaseLike, SqliteStatementLike, SqliteValue } from './client.ts'
+export { inspectSqlite } from './inspect.ts'
+export { sqliteMigrations } from './schema.ts'
 
 export interface CommonOptions {
   /** `FULL` (default): flushed to the disk with every commit. `NORMAL`: a power cut may take back the

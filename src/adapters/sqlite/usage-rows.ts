@@ -119,7 +119,7 @@ export function addUsage(client: SqliteClient, usage: UsageRecord): void {
   )
 }
 
-function usageOf(columns: SqliteRow): UsageRecord {
+export function usageOf(columns: SqliteRow): UsageRecord {
   const row = new RowReader('api_key_usage_logs', columns)
   return {
     id: row.text('id'),

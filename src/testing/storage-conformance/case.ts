@@ -25,7 +25,7 @@ export interface ConformanceCase {
   /** Opens with the ids of the clauses that it holds the store to. */
   readonly title: string
   /** Left out, with the reason, for stores that say they lack this. */
-  readonly needs?: 'durable' | 'multiProcess'
+  readonly needs?: 'durable' | 'multiProcess' | 'pushes'
   run(fixture: Fixture): Promise<void>
 }
 

@@ -113,6 +113,8 @@ export function everyCommand(storage: Storage): readonly NamedCall[] {
     },
     usage: {
       totals: () => storage.usage.totals({ tenantId, fromMs: null, untilMs: null, by: [] }),
+      list: () =>
+        storage.usage.list({ tenantId, fromMs: null, untilMs: null, after: null, limit: 10 }),
       get: () => storage.usage.get({ tenantId, id: holdId }),
     },
     outbox: {

@@ -30,10 +30,12 @@ import { factoryCases, lifecycleCases } from './lifecycle.ts'
 import { outboxCases } from './outbox.ts'
 import { pinCases } from './pins.ts'
 import { planCases } from './plans.ts'
+import { pushCases } from './push.ts'
 import { secrecyCases } from './secrecy.ts'
 import { secretCases } from './secrets.ts'
 import { tenantCases } from './tenants.ts'
 import { usageCases } from './usage.ts'
+import { usageQueryCases } from './usage-queries.ts'
 
 /** What the suite needs of a test framework: `{ describe, test }` of vitest, node:test or jest. */
 export interface ConformanceRunner {
@@ -73,6 +75,7 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   plans: planCases,
   keys: keyCases,
   epoch: epochCases,
+  push: pushCases,
   secrets: secretCases,
   'ledger: batches': batchCases,
   'ledger: holds': holdCases,
@@ -87,6 +90,7 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   'ledger: entries': entryCases,
   'ledger: prices': repriceCases,
   usage: usageCases,
+  'usage: queries': usageQueryCases,
   outbox: outboxCases,
   audit: auditCases,
 }

@@ -1,5 +1,5 @@
 /**
- * ST-18: usage rows that are given their price later, and the budgets that follow.
+ * ST-19: usage rows that are given their price later, and the budgets that follow.
  *
  * @module
  */
@@ -38,7 +38,7 @@ const budgetOf = async (
 
 export const repriceCases: readonly ConformanceCase[] = [
   {
-    title: 'ST-18 row, counters, entries, audit and event follow a new price in one step',
+    title: 'ST-19 row, counters, entries, audit and event follow a new price in one step',
     run: async ({ storage, clock }) => {
       const bench = await ledgerBench(storage, { limit: 1000n })
       await ledgerBench(storage, { limit: 1000n, window: 'lifetime', ready: true })
@@ -83,7 +83,7 @@ export const repriceCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-18 a dearer price counts against the limit at once, also of the tenant above',
+    title: 'ST-19 a dearer price counts against the limit at once, also of the tenant above',
     run: async ({ storage }) => {
       const parent = await ledgerBench(storage, { limit: 1000n, tenantId: 'root' })
       await storage.tenants.create({ id: 'acme', parentId: 'root', credentials: 'tenant' }, NONE)
@@ -99,7 +99,7 @@ export const repriceCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-18 a call of an ended period is corrected in that period, not in the running one',
+    title: 'ST-19 a call of an ended period is corrected in that period, not in the running one',
     run: async ({ storage, clock }) => {
       const bench = await ledgerBench(storage, { limit: 1000n, window: 'day' })
       const id = await bench.hold(500n)
@@ -118,7 +118,7 @@ export const repriceCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-18 of 64 callers at once one corrects, the same again later changes nothing',
+    title: 'ST-19 of 64 callers at once one corrects, the same again later changes nothing',
     run: async ({ storage }) => {
       const bench = await ledgerBench(storage, { limit: 1000n })
       const id = await bench.hold(500n)
@@ -138,7 +138,7 @@ export const repriceCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-18 ST-3 a row that says something else, or is another tenant’s, is left alone',
+    title: 'ST-19 ST-3 a row that says something else, or is another tenant’s, is left alone',
     run: async ({ storage }) => {
       const bench = await ledgerBench(storage, { limit: 1000n })
       await ledgerBench(storage, { limit: 1000n, tenantId: 'other' })
@@ -159,7 +159,7 @@ export const repriceCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-18 a budget that was removed, or made after the call, is left alone',
+    title: 'ST-19 a budget that was removed, or made after the call, is left alone',
     run: async ({ storage, clock }) => {
       const bench = await ledgerBench(storage, { limit: 1000n })
       const id = await bench.hold(500n)
@@ -176,7 +176,7 @@ export const repriceCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-18 ST-1 nothing is written when one budget cannot follow, or an audit row cannot',
+    title: 'ST-19 ST-1 nothing is written when one budget cannot follow, or an audit row cannot',
     run: async ({ storage }) => {
       const bench = await ledgerBench(storage, { limit: 1000n })
       await ledgerBench(storage, { limit: 1000n, window: 'lifetime', ready: true })

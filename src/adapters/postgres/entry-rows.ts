@@ -1,0 +1,66 @@
+/**
+ * Entries: rows that changed a budget without a call.
+ *
+ * @module
+ */
+import { WINDOWS } from '../../budgets/windows.ts'
+import type { LedgerEntry } from '../../storage/ledger-entries.ts'
+import { RowReader } from './decode.ts'
+import type { PgQueries, PgRow } from './executor.ts'
+import { ENTRY_COLUMNS } from './ledger-sql/parts.ts'
+import type { Names } from './names.ts'
+
+export async function findEntry(
+  tx: PgQueries,
+  names: Names,
+  at: { readonly tenantId: string; readonly id: string },
+): Promise<LedgerEntry | null> {
+  const [row] = await tx.query(
+    `SELECT ${ENTRY_COLUMNS} FROM ${names.table('tk_budget_entries')} r
+     WHERE r.tenant_id = $1 AND r.id = $2`,
+    [at.tenantId, at.id],
+  )
+  return row ? entryOf(row) : null
+}
+
+/** @throws an error of SQLSTATE 23505 when the id is taken: the command is to run once more. */
+export async function addEntry(tx: PgQueries, names: Names, entry: LedgerEntry): Promise<void> {
+  await tx.query(
+    `INSERT INTO ${names.table('tk_budget_entries')} (tenant_id, id, account_id, unit, period,
+       period_start_ms, kind, limit_change, posted_change, paid, note, at_ms)
+     VALUES ($1, $2, $3, $4, $5, $6::bigint, $7, $8::bigint, $9::bigint, $10::bigint, $11,
+       $12::bigint)`,
+    [
+      entry.tenantId,
+      entry.id,
+      entry.accountId,
+      entry.unit,
+      entry.window,
+      String(entry.periodStartMs),
+      entry.kind,
+      String(entry.limitChange),
+      String(entry.postedChange),
+      String(entry.paid),
+      entry.note,
+      String(entry.atMs),
+    ],
+  )
+}
+
+export function entryOf(columns: PgRow): LedgerEntry {
+  const row = new RowReader('tk_budget_entries', columns)
+  return {
+    id: row.text('id'),
+    tenantId: row.text('tenant_id'),
+    accountId: row.text('account_id'),
+    unit: row.unit('unit'),
+    window: row.oneOf('period', WINDOWS),
+    periodStartMs: row.int('period_start_ms'),
+    kind: row.oneOf('kind', ['credit', 'adjust']),
+    limitChange: row.money('limit_change'),
+    postedChange: row.money('posted_change'),
+    paid: row.money('paid'),
+    note: row.text('note'),
+    atMs: row.int('at_ms'),
+  }
+}
