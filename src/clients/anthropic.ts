@@ -45,5 +45,7 @@ export function bindAnthropic<C extends AnthropicLike>(client: C, binding: Bindi
   compareBaseUrl(binding, provider, client.baseURL, baseUrl)
   const { onAnswer } = binding
   const ours = { fetch: binding.fetchFor(provider), baseUrl, onAnswer }
-  return bindStainless(client, ANONYMOUS, ours)
+  const bound = bindStainless(client, ANONYMOUS, ours)
+  // Its tool runner then sends the whole history each turn: what a thread holds, nobody can bound.
+  return Object.assign(bound, { _supportsMessageThreads: false })
 }

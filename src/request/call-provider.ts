@@ -9,10 +9,10 @@
  * @module
  */
 import { fillPath } from '../providers/path-pattern.ts'
-import type { ResponseUsage } from '../providers/provider.ts'
+import type { Operation, ResponseUsage } from '../providers/provider.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
-import { type Observed, settleReported, settleUnread } from './observed.ts'
+import { settleReported, settleUnread } from './observed.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
@@ -52,7 +52,7 @@ export async function callProvider(
   if (request.signal) parts.receipts.note(request.signal, settler.receipt)
   parts.receipts.note(response, settler.receipt)
   const observer = {
-    response,
+    httpStatus: response.status,
     reading,
     operation: target.operation,
     settler,
@@ -60,7 +60,7 @@ export async function callProvider(
     parts,
   }
   if (!response.ok) {
-    const usage = await reportedUsage(observer)
+    const usage = await reportedUsage(response, target.operation)
     await (usage ? settleReported(observer, 'completed', usage) : settler.void(response.status))
     return response
   }
@@ -68,11 +68,16 @@ export async function callProvider(
     await settleUnread(observer, 'unreadable')
     return response
   }
-  return isStream(response, plan) ? observeStream(observer) : observeJson(observer)
+  return isStream(response, plan)
+    ? observeStream(observer, response)
+    : observeJson(observer, response)
 }
 
 /** Of an error: what the provider says was used all the same. */
-async function reportedUsage({ response, operation }: Observed): Promise<ResponseUsage | null> {
+async function reportedUsage(
+  response: Response,
+  operation: Operation,
+): Promise<ResponseUsage | null> {
   if (!contentType(response).includes('json')) return null
   return response
     .clone()

@@ -12,27 +12,18 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { StreamReader } from '../providers/provider.ts'
 import { awsEventStream } from '../providers/reading/aws-event-stream.ts'
 import { jsonArrayStream } from '../providers/reading/json-array-stream.ts'
-import { type Observed, settleEstimated, settleReported } from './observed.ts'
+import { type Life, lifeOf, type Observed, settleEstimated, settleReported } from './observed.ts'
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
 const LINE_FEED = 0x0a
 
-export function observeStream(observed: Observed): Response {
-  const { response, signal, operation, parts, settler } = observed
-  const reader = operation.openStream()
-  const finish = (outcome: 'completed' | 'aborted' | 'broken'): Promise<void> => {
-    signal?.removeEventListener('abort', onAbort)
-    const usage = reader.usage()
-    return usage
-      ? settleReported(observed, outcome, usage)
-      : settleEstimated(observed, outcome, reader.deliveredEstimate())
-  }
-  const onAbort = (): void => void finish('aborted')
-  if (signal?.aborted) onAbort()
-  else signal?.addEventListener('abort', onAbort, { once: true })
-
-  const body = watchBody(response, () => streamWatcher(observed, reader, finish))
+export function observeStream(observed: Observed, response: Response): Response {
+  const { parts, settler } = observed
+  const following = follow(observed)
+  const life = lifeOf(following.dropped)
+  const type = (response.headers.get('content-type') ?? '').toLowerCase()
+  const body = watchBody(response, () => streamWatcher(observed, following, type, life))
   const whole = async (): Promise<Response> =>
     new Response(body.stream(), { headers: response.headers })
   const replaced = {
@@ -55,12 +46,36 @@ export function observeStream(observed: Observed): Response {
   return response
 }
 
+interface Following {
+  readonly reader: StreamReader
+  finish(outcome: 'completed' | 'aborted' | 'broken'): Promise<void>
+  /** Nobody can read the stream any more. */
+  dropped(): void
+}
+
+/** Apart from the response, which none of these closures may hold (see {@link Observed}). */
+function follow(observed: Observed): Following {
+  const { signal, operation } = observed
+  const reader = operation.openStream()
+  const finish: Following['finish'] = (outcome) => {
+    signal?.removeEventListener('abort', onAbort)
+    const usage = reader.usage()
+    return usage
+      ? settleReported(observed, outcome, usage)
+      : settleEstimated(observed, outcome, reader.deliveredEstimate())
+  }
+  const onAbort = (): void => void finish('aborted')
+  if (signal?.aborted) onAbort()
+  else signal?.addEventListener('abort', onAbort, { once: true })
+  return { reader, finish, dropped: onAbort }
+}
+
 function streamWatcher(
-  { signal, reading, settler, response }: Observed,
-  reader: StreamReader,
-  finish: (outcome: 'completed' | 'aborted' | 'broken') => Promise<void>,
+  { signal, reading, settler }: Observed,
+  { reader, finish }: Following,
+  type: string,
+  life: Life,
 ): BodyWatcher {
-  const type = (response.headers.get('content-type') ?? '').toLowerCase()
   const rewriter = reading.hidesUsageChunk ? createRewriter() : null
   let ended = false
   const onEvent = (event: EventSourceMessage): void => {
@@ -71,6 +86,7 @@ function streamWatcher(
   }
   const feed = framing(type, onEvent, rewriter)
   return {
+    life,
     chunk: (value) => {
       // Not every fetch ends what it gave when its signal aborts.
       if (signal?.aborted) throw signal.reason

@@ -55,8 +55,9 @@ export interface Receipt {
   /** What else was counted, such as `web_search_requests`; empty: nothing. */
   readonly counts: Readonly<Record<string, number>>
   /** Id of the price row, then what else decided: ` tier:flex`, ` web_search_requests?` for what had no
-   * price, ` markup:standard@1`. `null`: whoever made the call said what it cost. */
-  readonly priceId: string | null
+   * price, ` markup:standard@1`. `said`: whoever made the call
+   * said what it cost. */
+  readonly priceId: string
   readonly costNanoUsd: bigint
   /** The same as an exact decimal string. */
   readonly costUsd: string
@@ -114,12 +115,12 @@ export interface CallEnd {
   readonly counts: Readonly<Record<string, number>>
   readonly providerCostNanoUsd: bigint | null
   readonly servedModel: string | null
-  /** The class of service that it was served in; `null`: the standard one. */
-  readonly serviceTier: string | null
   /** Said by whoever made the call, instead of a price. */
   readonly costNanoUsd?: bigint
   /** Bytes of the answer that were read; default: not counted. */
   readonly responseBytes?: number
+  /** The class of service that it was served in; `null`: the standard one. */
+  readonly serviceTier: string | null
 }
 
 export function makeReceipt(

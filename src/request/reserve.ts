@@ -5,6 +5,7 @@
  */
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { CallIds, ExtendResult, ReserveResult } from '../storage/ledger-records.ts'
+import { SAID } from '../usage/charge.ts'
 import { explainDenial } from './explain-denial.ts'
 import type { CorridorParts, HeldCall } from './parts.ts'
 
@@ -46,9 +47,7 @@ export function refusal(
 }
 
 /** The ids that hold, usage row and events carry. */
-export function callIds(
-  { callId, key, scope, provider, model, price }: HeldCall,
-  priceId = price?.id ?? null,
-): CallIds {
+export function callIds(call: HeldCall, priceId = call.price?.id ?? SAID): CallIds {
+  const { callId, key, scope, provider, model } = call
   return { callId, keyId: key?.keyId ?? null, scope, provider, model, priceId }
 }

@@ -12,7 +12,7 @@ import pRetry, { AbortError } from 'p-retry'
 import { creditsOf } from '../budgets/credits.ts'
 import { type ErrorCode, TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
-import { type Charge, chargeFor, chargeSaid } from '../usage/charge.ts'
+import { type Charge, chargeAsSaid, chargeFor, SAID } from '../usage/charge.ts'
 import type { LiveHold } from './live-hold.ts'
 import type { CorridorParts, HeldCall } from './parts.ts'
 import { type CallEnd, makeReceipt, NO_TOKENS, type Receipt } from './receipt.ts'
@@ -62,7 +62,7 @@ type Attempt = { readonly done: Promise<Receipt>; readonly unconfirmed: () => Re
 
 function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
   const billable = call.credential.source === 'platform'
-  const charge = chargeOf(parts, call, end)
+  const charge = chargeOf(call, end, { billable, endMs: parts.clock.nowMs() })
   const { quality } = charge
   const item: SettleItem = {
     holdId: call.attemptId,
@@ -106,24 +106,14 @@ function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
 }
 
 /** Of a call without a price whoever made it says what it cost. */
-function chargeOf(parts: CorridorParts, call: HeldCall, end: CallEnd): Charge {
-  const { price, markup, credential } = call
-  const billable = credential.source === 'platform'
-  if (end.costNanoUsd !== undefined) {
-    return chargeSaid({ costNanoUsd: end.costNanoUsd, quality: end.quality, markup, billable })
-  }
-  if (price === null) throw new TenantKeysError('TK_INTERNAL')
-  return chargeFor({
-    row: price,
-    tokens: end.tokens,
-    quality: end.quality,
-    counts: end.counts,
-    serviceTier: end.serviceTier,
-    providerCostNanoUsd: end.providerCostNanoUsd,
-    markup,
-    billable,
-    endMs: parts.clock.nowMs(),
-  })
+function chargeOf(
+  { price: row, markup }: HeldCall,
+  end: CallEnd,
+  at: { readonly billable: boolean; readonly endMs: number },
+): Charge {
+  if (row !== null) return chargeFor({ ...end, ...at, row, markup })
+  if (end.costNanoUsd === undefined) throw new TenantKeysError('TK_INTERNAL')
+  return chargeAsSaid(end.costNanoUsd, { ...at, quality: end.quality, markup })
 }
 
 function release(parts: CorridorParts, call: HeldCall, httpStatus: number | null): Attempt {
@@ -141,7 +131,7 @@ function release(parts: CorridorParts, call: HeldCall, httpStatus: number | null
   const charge = {
     costNanoUsd: 0n,
     chargedNanoUsd: 0n,
-    priceId: call.price?.id ?? null,
+    priceId: call.price?.id ?? SAID,
     differs: false,
   }
   const voided = (settled: boolean): Receipt =>
@@ -219,9 +209,9 @@ async function conclude(
 /** The provider's own figure is kept beside ours and never replaces it unasked; a host that is told can
  * correct its prices. */
 function reportDifference(parts: CorridorParts, call: HeldCall, charge: Charge): void {
-  const { priceId, costNanoUsd, providerCostNanoUsd, differs } = charge
-  if (!differs || priceId === null || providerCostNanoUsd === null) return
+  if (!charge.differs || charge.providerCostNanoUsd === null) return
   const { tenant, attemptId: holdId, provider, model } = call
+  const { priceId, costNanoUsd, providerCostNanoUsd } = charge
   parts.reporter.emit({
     kind: 'price.differs',
     tenantId: tenant.id,

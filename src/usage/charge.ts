@@ -35,22 +35,18 @@ export interface Charge {
   /**
    * The id of the price row, then marks, each after a blank: `tier:flex`; `web_search_requests?` or
    * `tier:priority?` for what had no price; `counted` where that is all that makes the figure an
-   * estimate; `use:provider`; `markup:standard@2026-11`. `null`: whoever made the call said what it
-   * cost, and there is no markup.
+   * estimate; `use:provider`; `markup:standard@2026-11`. `said` where whoever made the call said
+   * what it cost.
    */
-  readonly priceId: string | null
+  readonly priceId: string
   /** That of the counts; what has no price is no more than estimated, however well it was counted. */
   readonly quality: UsageQuality
   /** The provider's figure is another, by more than rounding explains. */
   readonly differs: boolean
 }
 
-export interface PricedCharge extends Charge {
-  readonly priceId: string
-}
-
 /** By a row of prices. */
-export function chargeFor(input: ChargeInput): PricedCharge {
+export function chargeFor(input: ChargeInput): Charge {
   const { row, endMs } = input
   const atEnd = row.next.length === 0 ? row : rowAt(row, endMs)
   const charge = chargeBy(input, row)
@@ -60,26 +56,25 @@ export function chargeFor(input: ChargeInput): PricedCharge {
   return later.costNanoUsd > charge.costNanoUsd ? later : charge
 }
 
-/** Of a call whose maker says what it cost. */
-export function chargeSaid({
-  costNanoUsd,
-  quality,
-  markup,
-  billable,
-}: Pick<ChargeInput, 'quality' | 'markup' | 'billable'> & {
-  readonly costNanoUsd: bigint
-}): Charge {
+/** The id of a price that nobody looked up: whoever made the call said what it cost. */
+export const SAID = 'said'
+
+/** @param costNanoUsd - As said by whoever made the call. */
+export function chargeAsSaid(
+  costNanoUsd: bigint,
+  { markup, billable, quality }: Pick<ChargeInput, 'markup' | 'billable' | 'quality'>,
+): Charge {
   return {
     costNanoUsd,
     chargedNanoUsd: billable ? times(costNanoUsd, markup.ratio) : 0n,
     providerCostNanoUsd: null,
-    priceId: markup.id === null ? null : `markup:${markup.id}`,
+    priceId: markup.id === null ? SAID : `${SAID} markup:${markup.id}`,
     quality,
     differs: false,
   }
 }
 
-function chargeBy(input: ChargeInput, row: PriceRow): PricedCharge {
+function chargeBy(input: ChargeInput, row: PriceRow): Charge {
   const { tokens, quality, markup, billable, providerCostNanoUsd = null } = input
   if (row.use === 'provider' && providerCostNanoUsd !== null) {
     return {

@@ -9,7 +9,7 @@ import { withDecimalJson } from '../kernel/decimal-json.ts'
 import { actorSchema, idSchema, parse } from '../kernel/validate.ts'
 import type { UsageRecord } from '../storage/ledger-records.ts'
 import type { Storage } from '../storage/storage.ts'
-import { chargeFor, type OpenPrice, openPrice, type PricedCharge } from './charge.ts'
+import { type Charge, chargeFor, type OpenPrice, openPrice } from './charge.ts'
 import type { MarkupBook } from './markup.ts'
 import type { PriceTable } from './price.ts'
 
@@ -112,7 +112,7 @@ async function newCharge(
   { storage, prices, markups }: Parameters<typeof repriceApi>[0],
   usage: UsageRecord,
   { serviceTier, wasCounted }: OpenPrice,
-): Promise<PricedCharge | null> {
+): Promise<Charge | null> {
   const { tenantId, provider, model } = usage
   const row = await prices.find({ provider, model, atMs: usage.startedAtMs })
   if (!row?.known) return null

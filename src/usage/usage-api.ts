@@ -65,6 +65,8 @@ export interface UsageApi {
    * The usage rows as text, a part for each thousand. CSV has a line of column names, amounts in US
    * dollars as exact decimals, and an apostrophe before texts that a spreadsheet would take for a
    * formula; NDJSON is what sinks get.
+   *
+   * @throws TenantKeysError TK_INPUT_INVALID, before anything is read
    */
   export(input: UsageExportInput): AsyncIterable<string>
   /** What a tenant owes for a month, with lines by scope, provider and model.
@@ -109,8 +111,10 @@ export function usageApi(storage: Storage, { zone }: { readonly zone: string }):
     }
   }
 
-  async function* exported(input: UsageExportInput): AsyncGenerator<readonly UsageRecord[]> {
-    const { tenantId, format: _, ...read } = parse(exportSchema, input)
+  async function* exported({
+    tenantId,
+    ...read
+  }: z.output<typeof exportSchema>): AsyncGenerator<readonly UsageRecord[]> {
     const filter = filterOf(read, read.zone ?? zone, await nowMs())
     for await (const id of tenantId ? [tenantId] : tenantIds(storage)) yield* rowsOf(id, filter)
   }
@@ -148,7 +152,10 @@ export function usageApi(storage: Storage, { zone }: { readonly zone: string }):
       const next = rows.length > limit ? writeCursor([last!.settledAtMs, last!.id]) : null
       return { items: items.map(listed), next }
     },
-    export: (input) => usageText(exported(input), input.format),
+    export: (input) => {
+      const read = parse(exportSchema, input)
+      return usageText(exported(read), read.format)
+    },
     statement: (input) => usageStatement(storage, zone, input),
   }
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
@@ -75,8 +76,9 @@ async function killMany(name: string, { spec, rows }: Scene, kills: number): Pro
       String(HOLD_TTL_MS),
     ]
     const child = await start(args)
+    for (let calls = 0; calls < n % 5; calls++) await once(child, 'message')
     // Real processes, real time: where the kill lands is what this test is about.
-    await new Promise((next) => setTimeout(next, Math.random() * 150))
+    await new Promise((next) => setTimeout(next, Math.random() * 50))
     await kill(child)
   }
 

@@ -31,7 +31,9 @@ const tk = await createTenantKeys({
 const fetch = tk.fetch({
   key,
   onReceipt: ({ attemptId, settled }) => {
-    if (settled) appendFileSync(acknowledged, `${attemptId}\n`)
+    if (!settled) return
+    appendFileSync(acknowledged, `${attemptId}\n`)
+    process.send?.('acknowledged')
   },
 })
 const body = JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Hi' }] })

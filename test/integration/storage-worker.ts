@@ -12,7 +12,7 @@ import type { AccountRef, ReserveItem, SettleItem } from '../../src/storage/ledg
 import { ask, settleOf, tenantAccount } from '../../src/testing/storage-conformance/ledger-bench.ts'
 import { NONE } from '../../src/testing/storage-conformance/samples.ts'
 import { callOnAndOn } from '../support/endure.ts'
-import { walkForest } from '../support/forest.ts'
+import { type WalkOrder, walkForest } from '../support/forest.ts'
 import { openStore, type StoreSpec } from '../support/open-store.ts'
 import { obeyOrders } from '../support/workers.ts'
 
@@ -23,7 +23,7 @@ export type Order =
   | { readonly do: 'loop'; readonly tenantId: string }
   | { readonly do: 'hold'; readonly tenantId: string; readonly ttlMs: number }
   | { readonly do: 'sweep' }
-  | { readonly do: 'walk'; readonly seed: number; readonly walkers: number; readonly forMs: number }
+  | ({ readonly do: 'walk' } & WalkOrder)
   | {
       readonly do: 'endure'
       readonly tenantId: string

@@ -15,17 +15,16 @@ const SUBS = 3
 const TEAMS = 3
 const KEYS = 2
 const LOOSE = 1_000_000n
-/** What 32 callers hold at once is about 1,600 in each tree, so that each level refuses: in the first
- * tree its root, and its sub-organisations, whose pool takes over a little; in the second one level
- * below each sub-organisation. */
+/** Each level refuses: in the first tree its root, and its sub-organisations, whose pool takes over a
+ * little; in the second one level below each sub-organisation. */
 const TIGHT: readonly (readonly [account: RegExp, limit: bigint])[] = [
-  [/^tenant:org-0$/, 900n],
-  [/^tenant:org-0-\d$/, 400n],
-  [/^tenant:org-1-0$/, 250n],
-  [/^tenant:org-1-1-\d$/, 90n],
+  [/^tenant:org-0$/, 250n],
+  [/^tenant:org-0-\d$/, 120n],
+  [/^tenant:org-1-0$/, 75n],
+  [/^tenant:org-1-1-\d$/, 60n],
 ]
-const TIGHT_KEYS: readonly [tenant: RegExp, limit: bigint] = [/^org-1-2-\d$/, 60n]
-const POOL_LIMIT = 200n
+const TIGHT_KEYS: readonly [tenant: RegExp, limit: bigint] = [/^org-1-2-\d$/, 40n]
+const POOL_LIMIT = 60n
 const MAX_AMOUNT = 80
 /** Holds that nobody finishes are swept soon. */
 const SHORT_TTL_MS = 400
@@ -46,6 +45,11 @@ const tenantAt = (tenantId: string, depth: number): AccountRef => ({
 })
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
+/** The tree whose sub-organisations have a pool, and the pool. */
+const POOLED = 'tenant:org-0'
+const POOL_KEY = keyId(999)
+const POOL: AccountRef = { id: `key:${POOL_KEY}`, depth: 1 }
+
 export const ROOTS: readonly string[] = upTo(ORGS).map(org)
 
 export const LEAVES: readonly Leaf[] = upTo(ORGS * SUBS * TEAMS * KEYS).map((n) => {
@@ -65,14 +69,31 @@ export const LEAVES: readonly Leaf[] = upTo(ORGS * SUBS * TEAMS * KEYS).map((n) 
   }
 })
 
-/** Each account with the one above it. */
-export const EDGES: readonly (readonly [child: string, parent: string])[] = [
-  ...new Map(
-    LEAVES.flatMap(({ path }) =>
-      path.slice(1).map((parent, i) => [path[i]!.id, parent.id] as const),
-    ),
-  ),
-]
+/** Together, the accounts `above` hold at least what the accounts `below` do. */
+export interface Shelf {
+  readonly above: readonly string[]
+  readonly below: readonly string[]
+}
+
+/** A parent and its children; where a pool may stand in for any of the parents, all of these and the
+ * pool together. */
+export const SHELVES: readonly Shelf[] = shelves()
+
+function shelves(): Shelf[] {
+  const below = new Map<string, Set<string>>()
+  for (const { path } of LEAVES) {
+    for (const [i, parent] of path.slice(1).entries()) {
+      const pooled = parent.depth === 1 && path[3]!.id === POOLED
+      const key = pooled ? 'pooled' : parent.id
+      below.set(key, (below.get(key) ?? new Set()).add(path[i]!.id))
+    }
+  }
+  below.get(POOLED)!.add(POOL.id)
+  return [...below].map(([parent, children]) => ({
+    above: parent === 'pooled' ? [...below.get(POOLED)!] : [parent],
+    below: [...children],
+  }))
+}
 
 /** Makes the tenants, keys and budgets. What a sub-organisation of the first tree refuses is taken over
  * by a pool beside it. */
@@ -84,12 +105,10 @@ export async function plantForest(storage: Storage): Promise<void> {
       for (const t of upTo(TEAMS)) await tenants(storage, `${team(o, s, t)}<${sub(o, s)}`)
     }
   }
-  const poolKey = keyId(999)
-  await storage.keys.create(newKey(org(0), 999, { keyId: poolKey }), NONE)
-  const pool: AccountRef = { id: `key:${poolKey}`, depth: 1 }
+  await storage.keys.create(newKey(org(0), 999, { keyId: POOL_KEY }), NONE)
   const budget = { unit: 'usd', window: 'lifetime', zone: 'UTC', source: 'explicit' } as const
   await storage.ledger.setBudget(
-    { ...budget, tenantId: org(0), account: pool, limit: POOL_LIMIT },
+    { ...budget, tenantId: org(0), account: POOL, limit: POOL_LIMIT },
     NONE,
   )
   const made = new Set<string>()
@@ -100,7 +119,7 @@ export async function plantForest(storage: Storage): Promise<void> {
       made.add(account.id)
       const [, name = ''] = account.id.split(':')
       const tenantId = account.id.startsWith('key:') ? leaf.tenantId : name
-      const overflow = account.depth === 1 && leaf.path[3]!.id === `tenant:${org(0)}` ? pool : null
+      const overflow = account.depth === 1 && leaf.path[3]!.id === POOLED ? POOL : null
       const limit = limitOf(tenantId, account)
       await storage.ledger.setBudget({ ...budget, tenantId, account, limit, overflow }, NONE)
     }
@@ -123,11 +142,16 @@ export interface Walked {
   readonly failures: string[]
 }
 
+export interface WalkOrder {
+  readonly seed: number
+  readonly walkers: number
+  /** Every walker ends after this many steps, or after this time in ms, whichever comes first. */
+  readonly steps: number
+  readonly forMs: number
+}
+
 /** Walks with `walkers` callers at once, each by random numbers of its own. */
-export async function walkForest(
-  storage: Storage,
-  order: { readonly seed: number; readonly walkers: number; readonly forMs: number },
-): Promise<Walked> {
+export async function walkForest(storage: Storage, order: WalkOrder): Promise<Walked> {
   const walked: Walked = {
     operations: 0,
     admitted: 0,
@@ -139,7 +163,8 @@ export async function walkForest(
   const until = performance.now() + order.forMs
   const walk = async (n: number): Promise<void> => {
     const random = seeded(order.seed * 1000 + n)
-    while (performance.now() < until && walked.failures.length < 20) {
+    for (let steps = 0; steps < order.steps && performance.now() < until; steps++) {
+      if (walked.failures.length > 20) return
       await step(storage, random, walked).catch((error: unknown) => {
         const { code, stack } = error as { code?: string; stack?: string }
         walked.failures.push(`${code} ${stack ?? error}`)

@@ -32,8 +32,9 @@ export async function observed(
       else controller.enqueue(piece)
     },
   })
+  const given = new Response(body, { headers: { 'content-type': type } })
   const observer = {
-    response: new Response(body, { headers: { 'content-type': type } }),
+    httpStatus: 200,
     reading,
     operation,
     settler: {
@@ -50,7 +51,7 @@ export async function observed(
     signal: undefined,
     parts: { receipts: createReceiptBook() },
   }
-  const response = reading.stream ? observeStream(observer) : observeJson(observer)
+  const response = reading.stream ? observeStream(observer, given) : observeJson(observer, given)
   const out = new Uint8Array(await response.arrayBuffer())
   const [end] = ends
   if (end === undefined) throw new Error('nothing was settled')

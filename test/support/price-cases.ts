@@ -47,7 +47,7 @@ const charged = (
   m: PriceModules,
   row: Partial<PriceRow>,
   own: Partial<ChargeModule.ChargeInput> = {},
-): ChargeModule.PricedCharge =>
+): ChargeModule.Charge =>
   m.charge.chargeFor({
     row: priceRow({ rates: plain, ...row }),
     tokens: used(text),
@@ -166,7 +166,7 @@ export const PRICE_CASES: readonly PriceCase[] = [
     run: (m) => {
       const option = m.unpriced.readUnpriced({ maxUsdPerCall: '1' })!
       const row = m.unpriced.unpricedRow(option, { provider: 'openai', model: 'x' })
-      return m.charge.openPrice(charged(m, row).priceId ?? '') !== null && charged(m, row).quality
+      return m.charge.openPrice(charged(m, row).priceId) !== null && charged(m, row).quality
     },
     expected: 'estimated',
   },

@@ -254,6 +254,7 @@ describe('usage.export', () => {
   test('CSV has a line of names, exact decimals and a line for every row', async () => {
     const here = await bench()
     await here.settle(1_234_567_891n, { ...billed(1_300_000_000n), durationMs: 7 })
+    here.clock.advance(1)
     await here.settle(0n, { scope: null, priceId: null })
     const lines = (await text(here.api.export({ tenantId: 'acme', format: 'csv' }))).split('\r\n')
     expect(lines).toHaveLength(4)

@@ -39,7 +39,7 @@ import { draftText, usageColumns } from './usage-rows.ts'
 
 const NOT_FOUND = { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND' } as const
 const MISMATCH = { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH' } as const
-const INVALID = { ok: false, code: 'TK_INPUT_INVALID' } as const
+const INVALID = { ok: false, code: 'TK_INPUT_INVALID', denial: null } as const
 
 /** An id under another tenant is another hold, which is not there. */
 function holdColumns(items: readonly VoidItem[]): Record<string, string> {
@@ -176,7 +176,7 @@ export const extendBatch = (
   connection: Connection,
   items: readonly ExtendItem[],
 ): Promise<readonly ExtendResult[]> =>
-  checked<ExtendItem, ExtendResult>(items, isExtend, { ...INVALID, denial: null }, async (good) => {
+  checked<ExtendItem, ExtendResult>(items, isExtend, INVALID, async (good) => {
     const columns = {
       ...holdColumns(good),
       totals: textsText(good.map((item) => amountsText(item.amounts))),
@@ -215,7 +215,7 @@ const extendedOf = ({ codes, expires, more }: ExtendAnswer): readonly ExtendResu
     if (code === EXTEND_CODES.notFound) return { ...NOT_FOUND, denial: null }
     if (code === EXTEND_CODES.mismatch) return { ...MISMATCH, denial: null }
     if (code === EXTEND_CODES.lost) return { ok: false, code: 'TK_BUDGET_HOLD_LOST', denial: null }
-    if (code === EXTEND_CODES.invalid) return { ...INVALID, denial: null }
+    if (code === EXTEND_CODES.invalid) return INVALID
     const refusal = REFUSALS[code]
     const text = more[i]
     if (!refusal || typeof text !== 'string') throw unreadable()

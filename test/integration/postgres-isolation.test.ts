@@ -1,0 +1,345 @@
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Connection } from '../../src/adapters/postgres/connection.ts'
+import { type PostgresOptions, postgres } from '../../src/adapters/postgres/index.ts'
+import { functions } from '../../src/adapters/postgres/migrations/functions.ts'
+import { timeFunctions } from '../../src/adapters/postgres/migrations/time.ts'
+import type { Storage } from '../../src/storage/storage.ts'
+import {
+  ALL,
+  audit,
+  keyIdOf,
+  NONE,
+  newKey,
+  newSecret,
+  tenantWithDek,
+} from '../../src/testing/storage-conformance/samples.ts'
+import { type PgBouncer, skipsPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
+import {
+  POSTGRES_KINDS,
+  postgresServer,
+  skipsPostgres,
+  type TestDatabase,
+} from '../support/postgres-server.ts'
+import { type PostgresStore, postgresStore } from '../support/postgres-store.ts'
+import { breaches, connectionOf, crossings, TENANT_TABLES } from '../support/postgres-walls.ts'
+
+const forced = process.env.TENANTKEYS_FORCE === '1'
+
+async function tenantWithRows(storage: Storage, id: string, n: number): Promise<void> {
+  const dek = await tenantWithDek(storage, id)
+  await storage.keys.create(newKey(id, n), { audit: [audit(id, 'made')] })
+  await storage.secrets.put(newSecret(id, dek.id), NONE)
+  const account = { id: `tenant:${id}`, depth: 0 }
+  const budget = { tenantId: id, account, unit: 'usd', window: 'month', zone: 'UTC' } as const
+  await storage.ledger.setBudget({ ...budget, limit: 5n, source: 'explicit' }, NONE)
+}
+
+describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('%s', (kind) => {
+  let database: TestDatabase
+  let store: PostgresStore
+  let connection: Connection
+  beforeAll(async () => {
+    database = await (await postgresServer(kind)).freshDatabase()
+    store = await postgresStore(database)
+    connection = connectionOf(store)
+    await tenantWithRows(store.storage, 'thief', 1)
+    await tenantWithRows(store.storage, 'victim', 2)
+  })
+  afterAll(() => store.dispose())
+
+  describe('T-I2 the login role', () => {
+    const refusal = async (user: string, over: Partial<PostgresOptions> = {}): Promise<unknown> => {
+      const client = new pg.Pool({ connectionString: database.url(user), max: 1 })
+      const storage = postgres({ ...store.options, ...over, client })
+      const error: unknown = await storage.epoch().catch((e: unknown) => e)
+      await client.end()
+      return error
+    }
+    const refused = { code: 'TK_CONFIG_INVALID', details: { field: 'options.client' } }
+
+    it('a superuser is refused', async () => {
+      const error = await refusal('postgres')
+      expect(error).toMatchObject(refused)
+      expect(String(error)).toContain('superuser')
+    })
+
+    it('a role with BYPASSRLS is refused', async () => {
+      await database.server.role(`bypass_${kind}`, 'LOGIN BYPASSRLS')
+      await database.query(`GRANT tk_app TO "bypass_${kind}"`)
+      expect(String(await refusal(`bypass_${kind}`))).toContain('BYPASSRLS')
+    })
+
+    it('a member of the owner role is refused', async () => {
+      await database.server.role(`owning_${kind}`, 'LOGIN')
+      await database.query(`GRANT tk_app, tk_owner TO "owning_${kind}"`)
+      expect(String(await refusal(`owning_${kind}`))).toContain('owner')
+    })
+
+    it('a superuser that has put on the app role is refused: it can take it off', async () => {
+      const options = `-c role=${store.login}`
+      const client = new pg.Pool({ connectionString: database.url(), options, max: 1 })
+      const storage = postgres({ ...store.options, client })
+      await expect(storage.epoch()).rejects.toMatchObject(refused)
+      await client.end()
+    })
+
+    it('a role that is no member of the app role is told what to run', async () => {
+      await database.server.role(`outside_${kind}`, 'LOGIN')
+      const error = await refusal(`outside_${kind}`)
+      expect(error).toMatchObject(refused)
+      expect(String(error)).toContain('GRANT "tk_app" TO')
+    })
+
+    it('with `roles: single` nothing is asked of the role', async () => {
+      expect(await refusal('postgres', { roles: 'single', listen: undefined })).toMatchObject({
+        epoch: expect.any(Number),
+      })
+    })
+  })
+
+  it('T-I2 no table, function or row is open to more than it should be', async () => {
+    expect(await breaches(database, store)).toEqual([])
+  })
+
+  describe('T-I2 row level security', () => {
+    it.each(TENANT_TABLES)(
+      '%s without any filter shows the tenants of the transaction',
+      async (name, column) => {
+        const sql = `SELECT ${column} AS tenant FROM ${connection.names.table(name)} ORDER BY 1`
+        const seen = (scope: string | string[] | null): Promise<unknown[]> =>
+          connection.read(scope, async ({ query }) => (await query(sql)).map((row) => row.tenant))
+        expect(await seen('thief')).toEqual(['thief'])
+        expect(await seen(['thief', 'victim'])).toEqual(['thief', 'victim'])
+        expect(await seen('nobody')).toEqual([])
+        // Empty, and missing: no rows.
+        expect(await seen(null)).toEqual([])
+        expect((await store.pool.query(sql)).rows).toEqual([])
+      },
+    )
+
+    it.each(TENANT_TABLES)(
+      '%s takes no change of a row of another tenant',
+      async (name, column) => {
+        const table = connection.names.table(name)
+        const before = await database.query(`SELECT * FROM ${table} ORDER BY 1`)
+        const update = `UPDATE ${table} SET ${column} = ${column} WHERE ${column} = 'victim' RETURNING 1::text`
+        const changed = await connection.write('thief', ({ query }) => query(update))
+        expect(changed).toEqual([])
+        // Nor may a row be given to another.
+        const give = `UPDATE ${table} SET ${column} = 'victim'`
+        await expect(connection.write('thief', ({ query }) => query(give))).rejects.toMatchObject({
+          code: 'TK_STORE_UNAVAILABLE',
+        })
+        expect(await database.query(`SELECT * FROM ${table} ORDER BY 1`)).toEqual(before)
+      },
+    )
+
+    it.each(['tk_pins', 'tk_audit', 'tk_audit_heads', 'tk_epoch', 'tk_clock', 'tk_outbox'])(
+      '%s is closed to the app role',
+      async (name) => {
+        const sql = `SELECT * FROM ${connection.names.table(name)}`
+        await expect(store.pool.query(sql)).rejects.toMatchObject({ code: '42501' })
+      },
+    )
+
+    it('commands whose filters are taken out still give no foreign row', async () => {
+      const unfiltered = (text: string): string =>
+        text
+          .replaceAll(/\b(?:tenant_id|id) = \$1\b/g, () => '$1::text IS NOT NULL')
+          .replaceAll(/\bkey_id = \$2\b/g, () => '$2::text IS NOT NULL')
+      let taken = 0
+      const without = (asked: { text: string; values: unknown[] }) => {
+        const text = unfiltered(asked.text)
+        if (text !== asked.text) taken += 1
+        return { ...asked, text }
+      }
+      const client = {
+        totalCount: 0,
+        query: (asked: { text: string; values: unknown[] }) => store.pool.query(without(asked)),
+        connect: async () => {
+          const one = await store.pool.connect()
+          return {
+            query: (asked: { text: string; values: unknown[] }) => one.query(without(asked)),
+            release: (destroy?: boolean) => one.release(destroy),
+            on: one.on.bind(one),
+            removeListener: one.removeListener.bind(one),
+          }
+        },
+      }
+      const storage = postgres({ ...store.options, client: client as never })
+      const tenantId = 'thief'
+      expect((await storage.keys.get({ tenantId, keyId: keyIdOf(2) }))?.tenantId).toBe('thief')
+      expect((await storage.keys.list({ tenantId, ...ALL })).items).toHaveLength(1)
+      expect((await storage.secrets.list({ tenantId, ...ALL })).items).toHaveLength(1)
+      expect((await storage.tenants.get(tenantId))?.id).toBe('thief')
+      expect(await storage.ledger.budgets(tenantId)).toHaveLength(1)
+      const at = { tenantId, keyId: keyIdOf(2), state: 'disabled' } as const
+      expect((await storage.keys.setState(at, NONE))?.tenantId).toBe('thief')
+      expect(taken).toBe(5)
+      const theirs = { tenantId: 'victim', keyId: keyIdOf(2) }
+      expect((await store.storage.keys.get(theirs))?.state).toBe('active')
+    })
+  })
+
+  describe('T-I1 functions that run as the owner', () => {
+    /** By what each is kept to its tenant; those of no tenant say why. */
+    const KNOWN: Readonly<Record<string, string>> = {
+      tk_secret_get_v1: 'by tenant',
+      tk_dek_get_v1: 'by tenant',
+      tk_dek_current_v1: 'by tenant',
+      tk_usage_totals_v1: 'by tenant',
+      tk_audit_append_v1: 'by the root of the tenant',
+      tk_audit_heads_v1: 'tells hashes, of chains it then has to append to',
+      tk_audit_list_v1: 'by root',
+      tk_key_find_v1: 'the one lookup that knows no tenant',
+      tk_tenant_list_v1: 'lists tenants',
+      tk_pin_v1: 'of the installation',
+      tk_epoch_v1: 'of the installation',
+      tk_raise_epoch_v1: 'of the installation',
+      tk_time_v1: 'of the installation',
+      tk_outbox_add_v1: 'the queue of all tenants',
+      tk_outbox_lease_v1: 'the queue of all tenants',
+      tk_outbox_ack_v1: 'by lease',
+    }
+
+    it('are those that this test knows; the ledger has tests of its own', () => {
+      const { names } = connection
+      const granted = [...functions(names), ...timeFunctions(names)]
+        .map((sql) => /^GRANT EXECUTE ON FUNCTION .*"(tk_\w+)"\(/.exec(sql)?.[1])
+        .filter((name) => name !== undefined)
+      expect(granted.sort()).toEqual(Object.keys(KNOWN).sort())
+    })
+
+    it('answer to an id of another tenant as to one that never was', async () => {
+      const { id: dekId } = (await store.storage.deks.current('victim'))!
+      const pairs = [
+        ['tk_dek_get_v1', { tenantId: 'thief', dekId }, { tenantId: 'thief', dekId: 'never' }],
+        ['tk_dek_current_v1', { tenantId: 'nobody' }, { tenantId: null }],
+        [
+          'tk_secret_get_v1',
+          { tenantId: 'nobody', provider: 'openai', name: 'default' },
+          { tenantId: 'thief', provider: 'openai', name: 'never' },
+        ],
+        [
+          'tk_usage_totals_v1',
+          { tenantId: 'nobody', fromMs: null, untilMs: null, by: ['tenant_id'] },
+          { tenantId: 'never', fromMs: null, untilMs: null, by: ['tenant_id'] },
+        ],
+        [
+          'tk_audit_list_v1',
+          { rootId: 'nobody', after: '0', limit: 9 },
+          { rootId: 'x', after: '0', limit: 9 },
+        ],
+      ] as const
+      for (const [fn, foreign, never] of pairs) {
+        expect(await connection.call(fn, foreign), fn).toEqual(await connection.call(fn, never))
+      }
+    })
+
+    it('a row is appended to no chain but that of its tenant, and only behind its head', async () => {
+      const before = await store.storage.audit.list({ rootId: 'victim', ...ALL })
+      const head = before.items.at(-1)!
+      const next = { ...head, id: 'x', sequence: head.sequence + 1, previousHash: head.hash }
+      for (const row of [
+        { ...next, tenantId: 'thief' },
+        { ...next, tenantId: 'nobody' },
+        { ...next, tenantId: null },
+        { ...next, sequence: head.sequence + 2 },
+        { ...next, sequence: head.sequence },
+        { ...next, previousHash: head.previousHash },
+      ]) {
+        await expect(connection.call('tk_audit_append_v1', [row])).rejects.toMatchObject({
+          code: 'TK_STORE_CONFLICT',
+        })
+      }
+      expect(await store.storage.audit.list({ rootId: 'victim', ...ALL })).toEqual(before)
+    })
+
+    it('a dimension that is none is left out of the statement it would become part of', async () => {
+      const query = { tenantId: null, fromMs: null, untilMs: null }
+      const by = ['tenant_id; DROP TABLE x', 'hash', '"model"', "model'"]
+      expect(await connection.call('tk_usage_totals_v1', { ...query, by })).toEqual(
+        await connection.call('tk_usage_totals_v1', { ...query, by: [] }),
+      )
+    })
+
+    it('a function or a table of the same name in another schema is not taken', async () => {
+      await database.query(
+        `GRANT CREATE ON SCHEMA public TO ${store.login}; GRANT TEMPORARY ON DATABASE ${database.name} TO ${store.login}`,
+      )
+      const client = new pg.Client({ connectionString: database.url(store.login) })
+      await client.connect()
+      await client.query(`
+        CREATE FUNCTION public.to_jsonb(anyelement) RETURNS jsonb LANGUAGE sql AS $$ SELECT '"stolen"'::jsonb $$;
+        CREATE FUNCTION public.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true';
+        CREATE TEMP TABLE tk_epoch (epoch bigint); INSERT INTO tk_epoch VALUES (99);
+        SET search_path = public, pg_temp, pg_catalog`)
+      const { rows } = await client.query(
+        `SELECT "${store.schema}".tk_epoch_v1('null'::jsonb, NULL) AS answer`,
+      )
+      expect(rows[0].answer.epoch).toBe((await store.storage.epoch()).epoch)
+      await client.end()
+    })
+  })
+
+  it('S3.36 every reference between tables of tenants carries the tenant', async () => {
+    const rows = await database.query(
+      `SELECT conrelid::regclass::text AS t, confrelid::regclass::text AS r,
+         pg_get_constraintdef(oid) AS def
+       FROM pg_constraint WHERE contype = 'f' AND connamespace = $1::regnamespace`,
+      [store.schema],
+    )
+    expect(rows.length).toBeGreaterThan(3)
+    for (const { r, def } of rows) {
+      const carries = /^FOREIGN KEY \(tenant_id[,)]/.test(String(def))
+      expect(carries || /FOREIGN KEY \(parent_id\)/.test(String(def)), `${r} ${def}`).toBe(true)
+    }
+  })
+})
+
+describe.skipIf(skipsPostgres('embedded-18'))('T-I3 pooled connections', () => {
+  const QUERIES = forced ? 100_000 : 10_000
+  let database: TestDatabase
+  const filled = async (urlFor?: (user: string) => string): Promise<PostgresStore> => {
+    const store = await postgresStore(database, { urlFor, max: 4 })
+    for (let n = 0; n < 50; n++) {
+      const id = `t${n}`
+      await store.storage.tenants.create({ id, parentId: null, credentials: 'tenant' }, NONE)
+      await store.storage.keys.create(newKey(id, n), NONE)
+    }
+    return store
+  }
+  beforeAll(async () => {
+    database = await (await postgresServer('embedded-18')).freshDatabase()
+  })
+
+  it('T-I3 a connection keeps no tenant for the next one, whatever became of the last', async () => {
+    const store = await filled()
+    const counts = await crossings(store, database, QUERIES)
+    console.log('T-I3 direct', counts)
+    expect(counts.crossings).toBe(0)
+    expect(counts.queries).toBeGreaterThanOrEqual(QUERIES)
+    expect(counts.rows).toBeGreaterThan(QUERIES / 2)
+    expect(Math.min(counts.errors, counts.cancelled)).toBeGreaterThan(0)
+    await store.dispose()
+  }, 600_000)
+
+  describe.skipIf(skipsPgBouncer())('behind PgBouncer', () => {
+    let pooler: PgBouncer
+    afterAll(() => pooler?.close())
+
+    it('T-I3 nor does a server connection that PgBouncer hands on', async () => {
+      const users = Array.from({ length: 50 }, (_, n) => `app_${process.pid}_${n}`)
+      const settings = { default_pool_size: 2 }
+      pooler = await startPgBouncer(await postgresServer('embedded-18'), { users, settings })
+      const store = await filled((user) => pooler.url(database.name, user))
+      const counts = await crossings(store, database, QUERIES / 4)
+      console.log('T-I3 behind PgBouncer', counts)
+      expect(counts.crossings).toBe(0)
+      expect(counts.rows).toBeGreaterThan(QUERIES / 8)
+      expect(Math.min(counts.errors, counts.cancelled)).toBeGreaterThan(0)
+      await store.dispose()
+    }, 600_000)
+  })
+})
