@@ -31,6 +31,8 @@ import { addUsage, findUsage, isLines, repriceRow } from './usage-rows.ts'
 /** What is known of a row in this transaction. */
 interface Cached<T> {
   row: T
+  /** As it was read; missing when it has to be inserted. */
+  readonly read?: T
   /** False when it has to be inserted. */
   stored: boolean
   changed: boolean
@@ -157,7 +159,9 @@ export class SqliteLedgerRows implements RepriceRows {
     let account = this.#counters.get(accountId)
     if (!account) {
       const rows = this.#client.all(COUNTERS, accountId).map(counterOf)
-      account = new Map(rows.map((row) => [counterKey(row), { row, stored: true, changed: false }]))
+      account = new Map(
+        rows.map((row) => [counterKey(row), { row, read: row, stored: true, changed: false }]),
+      )
       this.#counters.set(accountId, account)
     }
     return account
@@ -222,7 +226,20 @@ function bucketsOf(row: RowReader): RateBuckets {
   return { newest: Number(newest), counts: counts.split(',').map(BigInt) }
 }
 
-function writeCounter(client: SqliteClient, { row, stored }: Cached<Counter>): void {
+/** What calls change; of the rest, writing `tenant_id` alone asks another table and an index. */
+const SET_SUMS = `UPDATE tk_counters SET posted = ?, held = ?, held_until_ms = ?
+  WHERE account_id = ? AND unit = ? AND period = ?`
+const SUMS: ReadonlySet<string> = new Set(['posted', 'held', 'heldUntilMs'])
+
+const changesSumsOnly = (row: Counter, read: Counter): boolean =>
+  (Object.keys(row) as (keyof Counter)[]).every((key) => row[key] === read[key] || SUMS.has(key))
+
+function writeCounter(client: SqliteClient, { row, read, stored }: Cached<Counter>): void {
+  if (read && changesSumsOnly(row, read)) {
+    const { posted, held, heldUntilMs, accountId, unit, window } = row
+    client.run(SET_SUMS, posted, held, heldUntilMs, accountId, unit, window)
+    return
+  }
   client.run(
     stored ? SET_COUNTER : ADD_COUNTER,
     row.depth,
