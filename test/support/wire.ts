@@ -357,7 +357,7 @@ export const answering =
     response.end()
   }
 
-export const wholeStream = (wire: Wire, model: string, words: readonly string[]): Piece[] => [
+const wholeStream = (wire: Wire, model: string, words: readonly string[]): Piece[] => [
   ...wire.head(model),
   ...words.map((word) => wire.word(model, word)),
   ...wire.stop(model),

@@ -46,9 +46,9 @@ export const receipt: Promise<Receipt> = tk.withTenantKey(call, ({ spent }) => s
 export const value: Promise<string> = tk.withTenantKey(call, async () => 'audio')
 
 // @ts-expect-error a caller is a key or a tenant
-tk.withTenantKey(new OpenAI(), {})
+void tk.withTenantKey(new OpenAI(), {})
 // @ts-expect-error not both
-tk.withTenantKey(new OpenAI(), { key: 'k', tenantId: 'acme', scope: 'chat' })
+void tk.withTenantKey(new OpenAI(), { key: 'k', tenantId: 'acme', scope: 'chat' })
 // @ts-expect-error a tenant without a scope
 tk.fetch({ tenantId: 'acme' })
 // @ts-expect-error what a call can cost has to be said
