@@ -76,6 +76,7 @@ describe.each(POSTGRES_KINDS)('trees of accounts on PostgreSQL %s', (kind) => {
         ),
       )
       const watch = new pg.Client(database.url())
+      watch.on('error', () => {})
       await watch.connect()
       let looks = 0
       for (let over = false; !over; looks++) {
