@@ -33,7 +33,7 @@ import {
 import { decideKey } from './key-state.ts'
 
 export interface LocalKeyIssuerOptions {
-  readonly storage: Pick<Storage, 'epoch' | 'epochNow' | 'keys'>
+  readonly storage: Pick<Storage, 'epoch' | 'epochNow' | 'onEpoch' | 'keys'>
   /** New keys are hashed under the first; the others only verify. */
   readonly peppers: readonly PepperOptions[]
   /** Default: the process's own. */

@@ -150,4 +150,88 @@ describe('EpochWatch', () => {
     await idle()
     expect([store.asked, waits.length, watch.glance()]).toEqual([1, 0, true])
   })
+
+  describe('a store that pushes', () => {
+    /** A watch of a store that answers when the test says so, and tells it of changes. */
+    function pushed() {
+      const clock = fakeClock(1_000_000)
+      const questions: { answer(epoch: number): void; fail(): void }[] = []
+      let push = (): void => {}
+      const storage = {
+        epoch: () =>
+          new Promise<EpochReading>((resolve, reject) => {
+            questions.push({
+              answer: (epoch) => resolve(reading(epoch, clock.nowMs())),
+              fail: () => reject(new TenantKeysError('TK_STORE_UNAVAILABLE')),
+            })
+          }),
+        onEpoch: (listener: () => void) => {
+          push = listener
+          return () => {}
+        },
+      }
+      const { sleep } = manualSleep()
+      const watch = new EpochWatch({ storage, clock, sleep, waitMs: 250, maxStaleMs: 5_000 })
+      watch.observe(reading(5, clock.nowMs()), 0)
+      return { watch, clock, questions, push: () => push() }
+    }
+
+    it('T-K4 is asked at once, however young the last answer is', async () => {
+      const { watch, questions, push } = pushed()
+      expect([watch.glance(), questions.length]).toEqual([true, 0])
+      push()
+      questions[0]!.answer(6)
+      await idle()
+      expect(watch.epoch).toBe(6)
+    })
+
+    it('T-K4 is asked anew also while a question is under way that was sent before', async () => {
+      const { watch, clock, questions, push } = pushed()
+      clock.advance(1_500)
+      watch.glance()
+      push()
+      expect(questions).toHaveLength(2)
+      questions[0]!.answer(5)
+      questions[1]!.answer(6)
+      await idle()
+      expect(watch.epoch).toBe(6)
+    })
+
+    it('many pushes lead to one question under way and one after it', async () => {
+      const { watch, questions, push } = pushed()
+      for (let n = 0; n < 100; n++) push()
+      expect(questions).toHaveLength(1)
+      questions[0]!.answer(6)
+      await idle()
+      expect(questions).toHaveLength(2)
+      questions[1]!.answer(7)
+      await idle()
+      expect([questions.length, watch.epoch]).toEqual([2, 7])
+    })
+
+    it('a question that failed or has no answer does not make later pushes go unheard', async () => {
+      const { watch, clock, questions, push } = pushed()
+      push()
+      questions[0]!.fail()
+      await idle()
+      push()
+      expect(questions).toHaveLength(2)
+      clock.advance(1_000)
+      push()
+      questions[2]!.answer(6)
+      await idle()
+      expect(watch.epoch).toBe(6)
+    })
+
+    it('a push alone makes no key stale and lifts no epoch: anybody could have sent it', async () => {
+      const { watch, clock, questions, push } = pushed()
+      push()
+      questions[0]!.answer(5)
+      await idle()
+      expect([watch.epoch, watch.glance()]).toEqual([5, true])
+      clock.advance(2_001)
+      push()
+      expect(watch.glance()).toBe(false)
+    })
+  })
 })

@@ -121,11 +121,13 @@ END`,
     `
 DECLARE
   due text[];
+  -- In a variable, so that an index can be asked: a function that is volatile is run for every row.
+  due_by bigint := ${names.fn('tk_time_v1')}(test_now);
 BEGIN
   -- Without locks: those of their counters are taken in order first.
   SELECT coalesce(array_agg(d.id), '{}') INTO due FROM (
     SELECT h.id FROM ${names.table('tk_holds')} h
-    WHERE h.state = 'held' AND h.expires_at_ms <= ${names.fn('tk_time_v1')}(test_now)
+    WHERE h.state = 'held' AND h.expires_at_ms <= due_by
     ORDER BY h.expires_at_ms, h.id LIMIT (args->>'limit')::bigint
   ) d;
   IF due = '{}' THEN

@@ -46,6 +46,7 @@ const VARIABLES = `
   i_ttl bigint[] := (args->>'ttls')::bigint[];
   wide boolean := coalesce(args->'wide' = 'true', false);
   due_ids text[] := '{}';
+  due_by bigint;
   due_at integer := 1;
   is_due boolean;
   counted integer;
@@ -74,9 +75,10 @@ export const extendFunctions = (names: Names): string[] =>
 DECLARE${VARIABLES}${COUNTER_VARIABLES}${SLIDE_VARIABLES}${DECIDE_VARIABLES}${HOLD_VARIABLES}
 BEGIN
   IF wide THEN
+    due_by := ${names.fn('tk_time_v1')}(test_now);
     SELECT coalesce(array_agg(d.id), '{}') INTO due_ids FROM (
       SELECT h.id FROM ${names.table('tk_holds')} h
-      WHERE h.state = 'held' AND h.expires_at_ms <= ${names.fn('tk_time_v1')}(test_now)
+      WHERE h.state = 'held' AND h.expires_at_ms <= due_by
       ORDER BY h.expires_at_ms, h.id LIMIT least(n, ${SWEEPS_OF_A_BATCH}) * ${SWEEP}
     ) d;
   END IF;

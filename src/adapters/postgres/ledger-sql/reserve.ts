@@ -90,6 +90,7 @@ const VARIABLES = `
   wide_accts text[];
   wide_depths integer[];
   due_ids text[] := '{}';
+  due_by bigint;
   due_at integer := 1;
   is_due boolean;
   counted integer;
@@ -233,9 +234,10 @@ END`
 
 /** Holds are picked without locks, so that the locks of their counters can be taken in order. */
 const lookAround = (names: Names): string => `
+    due_by := ${names.fn('tk_time_v1')}(test_now);
     SELECT coalesce(array_agg(d.id), '{}') INTO due_ids FROM (
       SELECT h.id FROM ${names.table('tk_holds')} h
-      WHERE h.state = 'held' AND h.expires_at_ms <= ${names.fn('tk_time_v1')}(test_now)
+      WHERE h.state = 'held' AND h.expires_at_ms <= due_by
       ORDER BY h.expires_at_ms, h.id LIMIT least(n, ${SWEEPS_OF_A_BATCH}) * ${SWEEP_ON_REFUSAL}
     ) d;
     SELECT array_agg(w.id), array_agg(w.depth) INTO wide_accts, wide_depths FROM (
