@@ -8,13 +8,23 @@
  */
 import { readFileSync } from 'node:fs'
 import { defineConfig } from 'tsup'
+import { commonJsBuiltins } from './scripts/common-js-builtins.ts'
 
 /** Subpath of the package, the name of its file in dist, its source. */
 const ENTRIES = [
   { subpath: '.', name: 'index', source: 'src/index.ts' },
   { subpath: './sqlite', name: 'sqlite', source: 'src/adapters/sqlite/index.ts' },
+  { subpath: './postgres', name: 'postgres', source: 'src/adapters/postgres/index.ts' },
+  { subpath: './sinks', name: 'sinks', source: 'src/adapters/sinks/index.ts' },
+  { subpath: './ndjson', name: 'ndjson', source: 'src/adapters/ndjson/index.ts' },
   { subpath: './testing', name: 'testing', source: 'src/testing/index.ts' },
 ] as const
+
+/** The command of `bin`: no subpath, no declarations. What only it needs is bundled into it, so that the
+ * library installs none of that. */
+const COMMAND = { cli: 'src/cli/main.ts' }
+
+const entries = Object.fromEntries(ENTRIES.map(({ name, source }) => [name, source]))
 
 /** The exports map is the public list; an entry that is in only one of the two stops the build. */
 function checkExports(): void {
@@ -38,11 +48,12 @@ function checkExports(): void {
 checkExports()
 
 export default defineConfig({
-  entry: Object.fromEntries(ENTRIES.map(({ name, source }) => [name, source])),
+  entry: { ...entries, ...COMMAND },
   format: 'esm',
   target: 'node20',
   // `TenantKeys` is an AsyncDisposable: so that its types compile without a `lib` setting of the user.
-  dts: { banner: '/// <reference lib="esnext.disposable" />' },
+  dts: { entry: entries, banner: '/// <reference lib="esnext.disposable" />' },
+  esbuildPlugins: [commonJsBuiltins],
   splitting: true,
   sourcemap: true,
   clean: false,

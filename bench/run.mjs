@@ -15,6 +15,8 @@ import { asText } from './lib/report.mjs'
 const BENCHES = {
   verify: 'verify a platform key (rows 1 to 3)',
   envelope: 'open and seal secrets, make keys (rows 12 to 14)',
+  reserve: 'reserve, SQLite and PostgreSQL (rows 4 to 8)',
+  settle: 'settle with its usage row and event, SQLite and PostgreSQL (row 15)',
   wrap: 'wrap a call of the OpenAI client, in process (rows 17 and 18)',
 }
 

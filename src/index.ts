@@ -79,8 +79,16 @@ export {
   type ScopeDefinition,
 } from './policy/define-policy.ts'
 export type { PolicyAsk, PolicyDecision, ScopePolicy } from './policy/scope-policy.ts'
+export { type CompatibleProvider, openAiCompatible } from './providers/compatible.ts'
+export { defineProvider } from './providers/define-provider.ts'
+export { converseUsage } from './providers/formats/bedrock-usage.ts'
+export type { ChatDialect, MaxField, UnpricedPart } from './providers/formats/openai-chat.ts'
+export type * from './providers/provider.ts'
+export type { JsonObject } from './providers/reading/json-object.ts'
+export type { FoundUsage, UsageCounts, UsageFormat } from './providers/reading/usage-format.ts'
+export type { RunningCall, ServiceCall, Spent } from './request/call-service.ts'
 export type { HoldMode } from './request/hold-amounts.ts'
-export type { CallContext } from './request/parts.ts'
+export type { CallContext, CallSettings } from './request/parts.ts'
 export type { Authorization, AuthorizeAsk } from './request/preview.ts'
 export type { BudgetLeft, Receipt } from './request/receipt.ts'
 export {
@@ -109,6 +117,29 @@ export type * from './storage/records.ts'
 export type * from './storage/storage.ts'
 export { createTenantKeys, type Health, type TenantKeys } from './tenant-keys.ts'
 export type { CreateTenant, TenantsApi } from './tenants/tenants-api.ts'
-export type { HostPrice } from './usage/price.ts'
-export type { UsageApi, UsageQueryInput, UsageRow } from './usage/usage-api.ts'
-export type { UsageSink } from './usage/usage-sink.ts'
+export {
+  createExporter,
+  type Exporter,
+  type ExporterOptions,
+  type FlushResult,
+} from './usage/exporter.ts'
+export type { ExporterSettings } from './usage/exporter-options.ts'
+export type { HostPrice, HostRates, HostServiceTier, HostTier } from './usage/host-price.ts'
+export type { Markup } from './usage/markup.ts'
+export type { OutboxApi } from './usage/outbox-api.ts'
+export type {
+  BundledTable,
+  PriceAsk,
+  PriceInfo,
+  PricesApi,
+  TokenPriceInfo,
+  UsdPerMTok,
+} from './usage/prices-api.ts'
+export type { Ratio } from './usage/rate.ts'
+export type { RepriceApi, RepricedUsage, RepriceInput, RepriceResult } from './usage/reprice.ts'
+export type { Statement, StatementInput, StatementLine, StatementSums } from './usage/statement.ts'
+export type { UnpricedOption } from './usage/unpriced.ts'
+export type { UsageApi, UsageExportInput, UsageListInput, UsageRow } from './usage/usage-api.ts'
+export type { ExportFormat } from './usage/usage-export.ts'
+export type { UsageFilterInput, UsagePeriod, UsageQueryInput } from './usage/usage-query.ts'
+export type { SinkAnswer, UsageSink } from './usage/usage-sink.ts'

@@ -23,11 +23,18 @@ import type { PepperOptions } from './keys/key-hash.ts'
 import { brandSchema } from './keys/keys-api.ts'
 import type { ScopePolicy } from './policy/scope-policy.ts'
 import { PROVIDERS } from './providers/catalogue.ts'
+import { isDefined } from './providers/define-provider.ts'
+import type { CredentialField, Provider } from './providers/provider.ts'
+import { SERVICES, service } from './providers/services.ts'
 import type { HoldMode } from './request/hold-amounts.ts'
 import type { ProviderSetting } from './request/parts.ts'
 import type { KeyWrapper } from './secrets/key-wrapper.ts'
 import type { Storage } from './storage/storage.ts'
-import type { HostPrice } from './usage/price.ts'
+import { type ExporterSettings, exporterSchema, sinksSchema } from './usage/exporter-options.ts'
+import type { HostPrice } from './usage/host-price.ts'
+import { type Markup, type MarkupBook, readMarkups } from './usage/markup.ts'
+import { type ReadUnpriced, readUnpriced, type UnpricedOption } from './usage/unpriced.ts'
+import type { UsageSink } from './usage/usage-sink.ts'
 
 export interface TenantKeysOptions {
   /** Where everything is kept: `memory()`, `sqlite({ file })`. */
@@ -40,14 +47,32 @@ export interface TenantKeysOptions {
   readonly policy: ScopePolicy
   /** Prices of the host's own; they win over the bundled table. */
   readonly prices?: readonly HostPrice[] | undefined
+  /** What tenants are billed beyond the cost of a call; default: the cost. Budgets count the cost. */
+  readonly markups?: readonly Markup[] | undefined
+  /** Lets models without a price through, at a maximum per call: `{ maxUsdPerCall: '0.50' }`. Default:
+   * their calls are refused with TK_PRICE_MISSING. */
+  readonly unpriced?: UnpricedOption | undefined
   /** What a call costs in credits of your own, counted beside US dollars by budgets of the unit
    * `credits`; default: not counted. */
   readonly credits?: CreditPrices | undefined
-  /** Other base URLs for providers, for example of a regional endpoint: `{ openai: { baseUrl } }`. */
-  readonly providers?: Readonly<Record<string, { readonly baseUrl: string }>> | undefined
-  /** The operator's own credentials, for tenants whose source is `platform`: `{ openai: { apiKey } }`. */
+  /** Other base URLs for providers, for example of a regional endpoint: `{ openai: { baseUrl } }`; and
+   * providers of the host's own under their id: `{ acme: defineProvider({ id: 'acme', ... }) }`. */
+  readonly providers?: Readonly<Record<string, { readonly baseUrl: string } | Provider>> | undefined
+  /** The operator's own credentials, for tenants whose source is `platform`: `{ openai: { apiKey } }`.
+   * All fields of the credential but `endpoint`, whose place `providers` takes. */
   readonly platformCredentials?:
     | Readonly<Record<string, Readonly<Record<string, string | Secret>>>>
+    | undefined
+  /** Fields of the credentials of services that only callbacks call, besides the ones known by name
+   * (`cartesia`, `elevenlabs`, `tavus`, `deepgram`, `google-vision`, `textract`):
+   * `{ heygen: { secret: ['apiKey'] } }`. All secret fields are required. */
+  readonly services?:
+    | Readonly<
+        Record<
+          string,
+          { readonly secret: readonly string[]; readonly public?: readonly string[] | undefined }
+        >
+      >
     | undefined
   /** Origins that tenants may name as endpoint of their own credential; default none. */
   readonly allowedEndpoints?: readonly string[] | undefined
@@ -82,6 +107,12 @@ export interface TenantKeysOptions {
   readonly settleWaitMs?: number | undefined
   /** A key whose state could not be confirmed for this long is refused; 2,000 to 60,000 ms, default 5,000. */
   readonly maxStaleMs?: number | undefined
+  /** Who gets usage events; default nobody: they wait in the outbox. Exporting begins at once and
+   * never keeps the process alive. */
+  readonly sinks?: readonly UsageSink[] | undefined
+  /** How sinks are served. `start: false` leaves it to `tk.flush()`, for functions that are frozen
+   * between requests. */
+  readonly exporter?: (ExporterSettings & { readonly start?: boolean | undefined }) | undefined
   /** Gets ids and codes only. Default: none. */
   readonly logger?: Logger | undefined
   /** Called for everything the running process notices. Default: none. */
@@ -94,6 +125,12 @@ export interface TenantKeysOptions {
 
 const fn = z.custom<object>((value) => typeof value === 'function', 'expected a function')
 
+/** `endpoint` would say where our fetch goes, which calls none of them. */
+const fieldName = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'expected the name of a field')
+  .refine((name) => name !== 'endpoint', 'a service has no endpoint of ours')
+
 const isContract1 = (port: object): boolean => (port as Partial<Storage>).contractVersion === 1
 const FAMILIES = [
   'tenants',
@@ -105,6 +142,8 @@ const FAMILIES = [
   'outbox',
   'audit',
 ] as const satisfies readonly (keyof Storage)[]
+
+const serverSchema = z.strictObject({ baseUrl: z.string() })
 
 const schema = z.strictObject({
   storage: objectWith<Storage>(
@@ -124,6 +163,8 @@ const schema = z.strictObject({
     isContract1,
   ),
   prices: z.array(z.unknown()).optional(),
+  markups: z.array(z.unknown()).optional(),
+  unpriced: z.unknown().optional(),
   credits: z
     .strictObject({
       perCall: z.string().optional(),
@@ -131,7 +172,16 @@ const schema = z.strictObject({
       perOutputToken: z.string().optional(),
     })
     .optional(),
-  providers: z.record(z.string(), z.strictObject({ baseUrl: z.string() })).optional(),
+  providers: z.record(z.string(), z.unknown()).optional(),
+  services: z
+    .record(
+      z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'expected the id of a service'),
+      z.strictObject({
+        secret: z.array(fieldName).min(1).max(16),
+        public: z.array(fieldName).max(16).default([]),
+      }),
+    )
+    .default({}),
   platformCredentials: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   allowedEndpoints: z.array(z.string()).default([]),
   brand: brandSchema.default('tk'),
@@ -146,6 +196,8 @@ const schema = z.strictObject({
   settle: z.enum(['durable', 'background']).default('durable'),
   settleWaitMs: z.int().min(1).max(60_000).default(2000),
   maxStaleMs: z.int().min(2000).max(60_000).default(5000),
+  sinks: sinksSchema.default([]),
+  exporter: exporterSchema.prefault({}),
   logger: objectWith<Logger>(
     ['debug', 'info', 'warn', 'error'],
     'expected a logger such as console',
@@ -169,18 +221,25 @@ type Defaulted =
   | 'settle'
   | 'settleWaitMs'
   | 'maxStaleMs'
+  | 'sinks'
   | 'clock'
 
 /** Options with every default filled in. */
-export type ReadOptions = Omit<TenantKeysOptions, Defaulted | 'plans' | 'defaultPlan'> & {
+export type ReadOptions = Omit<
+  TenantKeysOptions,
+  Defaulted | 'plans' | 'defaultPlan' | 'markups' | 'unpriced' | 'exporter' | 'services'
+> & {
   readonly [K in Defaulted]: NonNullable<TenantKeysOptions[K]>
 } & {
   readonly creditRates: CreditRates | null
+  readonly markups: MarkupBook
+  readonly unpriced: ReadUnpriced | null
   readonly timers: Timers
   readonly settings: ReadonlyMap<string, ProviderSetting>
   readonly allowedOrigins: ReadonlySet<string>
   readonly plans: ReadonlyMap<string, Plan>
   readonly defaultPlan: string | null
+  readonly exporter: z.output<typeof exporterSchema>
 }
 
 /** @throws TenantKeysError TK_CONFIG_INVALID naming the option */
@@ -204,10 +263,14 @@ export function readOptions(options: TenantKeysOptions): ReadOptions {
     settle: read.settle,
     settleWaitMs: read.settleWaitMs,
     maxStaleMs: read.maxStaleMs,
+    sinks: read.sinks,
+    exporter: read.exporter,
     clock: options.clock ?? { ...systemMonotonicClock, ...systemWallClock },
     timers: timersOf(options.clock) ?? systemTimers,
     creditRates: readCreditPrices(read.credits),
-    settings: providerSettings(options),
+    markups: readMarkups(options.markups),
+    unpriced: readUnpriced(options.unpriced),
+    settings: providerSettings(options, knownProviders(read.services)),
     allowedOrigins: new Set(
       read.allowedEndpoints.map((url, i) => httpUrl(url, `options.allowedEndpoints[${i}]`).origin),
     ),
@@ -219,48 +282,76 @@ function timersOf({ after }: Partial<Timers> = {}): Timers | null {
   return after ? { after } : null
 }
 
-function providerSettings(options: TenantKeysOptions): ReadonlyMap<string, ProviderSetting> {
-  for (const field of ['providers', 'platformCredentials'] as const) {
-    for (const id of Object.keys(options[field] ?? {})) {
-      if (!PROVIDERS.has(id))
-        throw invalid(`options.${field}.${printable(id)}`, 'this provider is not known')
+/** The catalogue, the services known by name, and the installation's own. */
+function knownProviders(services: z.output<typeof schema>['services']): Map<string, Provider> {
+  const known = new Map([...PROVIDERS, ...SERVICES])
+  for (const [id, fields] of Object.entries(services)) {
+    if (known.has(id)) throw invalid(`options.services.${id}`, 'this name is taken')
+    const credential: Record<string, CredentialField> = {}
+    for (const name of fields.secret) credential[name] = { kind: 'secret', required: true }
+    for (const name of fields.public) credential[name] = { kind: 'public', required: false }
+    known.set(id, service(id, credential))
+  }
+  return known
+}
+
+function providerSettings(
+  options: TenantKeysOptions,
+  known: Map<string, Provider>,
+): ReadonlyMap<string, ProviderSetting> {
+  const baseUrls = new Map<string, string>()
+  for (const [id, given] of Object.entries(options.providers ?? {})) {
+    const field = `options.providers.${printable(id)}`
+    if (!isDefined(given)) {
+      if (!known.has(id)) throw invalid(field, 'this provider is not known')
+      const { baseUrl } = parse(serverSchema, given, field, 'TK_CONFIG_INVALID')
+      baseUrls.set(id, httpUrl(baseUrl, `${field}.baseUrl`).href.replace(/\/+$/, ''))
+    } else {
+      if (given.id !== id) throw invalid(field, 'its id is another one')
+      if (known.has(id)) throw invalid(field, 'a provider with this id is built in')
+      known.set(id, given)
     }
   }
-  const settings = [...PROVIDERS.values()].map((provider): [string, ProviderSetting] => {
-    const own = options.providers?.[provider.id]?.baseUrl
-    const field = `options.providers.${provider.id}.baseUrl`
-    const baseUrl =
-      own === undefined ? provider.baseUrl : httpUrl(own, field).href.replace(/\/+$/, '')
-    return [
-      provider.id,
-      { provider, baseUrl, platformFields: platformFields(options, provider.id) },
-    ]
+  for (const id of Object.keys(options.platformCredentials ?? {})) {
+    if (!known.has(id))
+      throw invalid(`options.platformCredentials.${printable(id)}`, 'this provider is not known')
+  }
+  const settings = [...known.values()].map((provider): [string, ProviderSetting] => {
+    const own = baseUrls.get(provider.id)
+    const baseUrl = own ?? provider.baseUrl
+    const credential = platformCredential(options, provider, own !== undefined)
+    return [provider.id, { provider, baseUrl, ...credential }]
   })
   return new Map(settings)
 }
 
-function platformFields(options: TenantKeysOptions, id: string): ProviderSetting['platformFields'] {
+function platformCredential(
+  options: TenantKeysOptions,
+  { id, credential: schema }: Provider,
+  hasBaseUrl: boolean,
+): Pick<ProviderSetting, 'platformFields' | 'platformPublic'> {
   const given = options.platformCredentials?.[id]
-  if (given === undefined) return null
-  const schema = PROVIDERS.get(id)?.credential ?? {}
-  const fields: Record<string, Secret> = {}
+  if (given === undefined) return { platformFields: null, platformPublic: {} }
+  const platformFields: Record<string, Secret> = {}
+  const platformPublic: Record<string, string> = {}
   for (const [name, value] of Object.entries(given)) {
     const field = `options.platformCredentials.${id}.${printable(name)}`
-    if (!Object.hasOwn(schema, name) || schema[name]?.kind !== 'secret') {
-      throw invalid(field, 'this field is not known for the provider')
-    }
+    const known = Object.hasOwn(schema, name) ? schema[name] : undefined
+    if (name === 'endpoint' && known)
+      throw invalid(field, `give the server as options.providers.${id}.baseUrl`)
+    if (!known) throw invalid(field, 'this field is not known for the provider')
     const text = value instanceof Secret ? value.reveal() : value
     if (typeof text !== 'string' || !/^[\x21-\x7e]{1,10240}$/.test(text)) {
       throw invalid(field, 'expected 1 to 10240 visible ASCII characters')
     }
-    fields[name] = new Secret(text)
+    if (known.kind === 'secret') platformFields[name] = new Secret(text)
+    else platformPublic[name] = text
   }
   for (const [name, { required }] of Object.entries(schema)) {
-    if (required && !Object.hasOwn(given, name)) {
-      throw invalid(`options.platformCredentials.${id}.${name}`, 'this field is required')
-    }
+    if (!required || Object.hasOwn(given, name) || (name === 'endpoint' && hasBaseUrl)) continue
+    throw invalid(`options.platformCredentials.${id}.${name}`, 'this field is required')
   }
-  return fields
+  return { platformFields, platformPublic }
 }
 
 function httpUrl(text: string, field: string): URL {

@@ -10,6 +10,8 @@ import { type RecommendApi, recommendApi } from './budgets/recommend.ts'
 import { type SharesApi, sharesApi } from './budgets/shares-api.ts'
 import { storageBudgetGuard } from './budgets/storage-budget-guard.ts'
 import { bindClient } from './clients/bind.ts'
+import type { Binding } from './clients/binding.ts'
+import { type Ambient, createAmbient } from './kernel/ambient.ts'
 import { type ErrorCode, TenantKeysError } from './kernel/errors.ts'
 import { createReporter } from './kernel/events.ts'
 import { PepperRing } from './keys/key-hash.ts'
@@ -17,6 +19,7 @@ import { type KeysApi, keysApi } from './keys/keys-api.ts'
 import { localKeyIssuer } from './keys/local-key-issuer.ts'
 import { type ReadOptions, readOptions, type TenantKeysOptions } from './options.ts'
 import { checkContext } from './request/call-context.ts'
+import { callService, type RunningCall, type ServiceCall } from './request/call-service.ts'
 import { corridorFetch } from './request/corridor.ts'
 import type { CallContext, CorridorParts } from './request/parts.ts'
 import { type Authorization, type AuthorizeAsk, previewCall } from './request/preview.ts'
@@ -27,7 +30,13 @@ import type { SecretStore } from './secrets/secret-store.ts'
 import { type SecretsApi, secretsApi } from './secrets/secrets-api.ts'
 import type { EpochReading, Storage } from './storage/storage.ts'
 import { type TenantsApi, tenantsApi } from './tenants/tenants-api.ts'
+import { gatedBudgetGuard } from './usage/export-gate.ts'
+import { OutboxExporter } from './usage/exporter.ts'
+import { GENAI_PRICES_DATE } from './usage/genai-prices.ts'
+import { type OutboxApi, outboxApi } from './usage/outbox-api.ts'
 import { priceTable } from './usage/price-table.ts'
+import { type PricesApi, pricesApi } from './usage/prices-api.ts'
+import { type RepriceApi, repriceApi } from './usage/reprice.ts'
 import { type UsageApi, usageApi } from './usage/usage-api.ts'
 
 /** Everything one installation of tenantkeys can do. Made by {@link createTenantKeys}. */
@@ -37,17 +46,42 @@ export interface TenantKeys extends AsyncDisposable {
   readonly secrets: SecretsApi
   readonly budgets: BudgetsApi & SharesApi & RecommendApi
   readonly plans: PlansApi
-  readonly usage: UsageApi
+  readonly usage: UsageApi & RepriceApi
+  readonly prices: PricesApi
+  readonly outbox: OutboxApi
   /**
    * Binds an SDK client to one caller: returns a client of the same type whose calls go out with the
    * tenant's own credential, inside its policy and budget, and are metered. The given client is not
    * changed, and nothing of its identity is used.
    *
-   * @throws TenantKeysError TK_CLIENT_NOT_BINDABLE, TK_INPUT_INVALID. Denials are thrown by the calls.
+   * @param context - Left out, every call takes the one of the `tk.run` it is made in.
+   * @throws TenantKeysError TK_CLIENT_NOT_BINDABLE, TK_INPUT_INVALID. Denials are thrown by the calls,
+   *   and TK_CONTEXT_MISSING where no context is found.
    */
-  withTenantKey<C extends object>(client: C, context: CallContext): C
-  /** The primitive below `withTenantKey`: a `fetch` for provider URLs, on behalf of one caller. */
-  fetch(context: CallContext): typeof globalThis.fetch
+  withTenantKey<C extends object>(client: C, context?: CallContext): C
+  /**
+   * For services without an SDK that takes a `fetch` (voice, OCR, avatars ...): runs `fn` with the
+   * tenant's credential while the estimate is held, and posts what `fn` says it cost.
+   *
+   * @returns what `fn` returns, after the call is settled.
+   * @throws what `fn` throws; TenantKeysError for every denial, before `fn` runs.
+   */
+  withTenantKey<T>(call: ServiceCall, fn: (call: RunningCall) => T | Promise<T>): Promise<T>
+  /**
+   * The primitive below `withTenantKey`: a `fetch` for provider URLs, on behalf of a caller.
+   *
+   * @param context - Left out, every call takes the one of the `tk.run` it is made in.
+   */
+  fetch(context?: CallContext): typeof globalThis.fetch
+  /**
+   * Runs `fn` with a context for code that cannot pass it: `tk.fetch()` and clients bound without a
+   * context find it, however deep, also in timers and promises that `fn` starts. Runs may be nested and
+   * run side by side; the innermost counts. It is the host's own code that may call within it.
+   *
+   * @returns what `fn` returns.
+   * @throws TenantKeysError TK_INPUT_INVALID; TK_CONTEXT_MISSING on a runtime without AsyncLocalStorage.
+   */
+  run<R>(context: CallContext, fn: () => R): R
   /**
    * The receipt of what a wrapped client returned: an answer, a stream (after its end), a Response.
    * @throws TenantKeysError TK_RECEIPT_UNKNOWN
@@ -63,9 +97,10 @@ export interface TenantKeys extends AsyncDisposable {
   migrate(): Promise<void>
   /** Does the store answer? Never throws. */
   health(): Promise<Health>
-  /** Waits for settles that are still being retried (before a serverless function returns). */
+  /** Waits for settles that are still being retried, then exports what waits to the sinks, for at most
+   * 10 s (before a serverless function returns). What a sink did not take stays in the outbox. */
   flush(): Promise<void>
-  /** Flushes, then closes the store. Idempotent. No call is needed for a process to end. */
+  /** Flushes, then closes sinks and store. Idempotent. No call is needed for a process to end. */
   close(): Promise<void>
 }
 
@@ -84,18 +119,39 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   const options = readOptions(input)
   const { storage, keyWrapper, clock } = options
   const secrets = envelopeSecretStore({ storage, keyWrapper, clock })
-  const parts = wire(options, secrets)
+  const exporter = exporterOf(options)
+  const parts = wire(options, secrets, exporter)
   const plans = new PlanBook({ storage, plans: options.plans, defaultPlan: options.defaultPlan })
   if (options.migrate) await start(options)
   else await checkKeys(options).catch(unlessNotMigrated)
+  if (options.exporter.start) exporter.start()
 
-  const corridor = (context: CallContext): typeof globalThis.fetch =>
-    corridorFetch(parts, checkContext(context))
+  const ambient = createAmbient<CallContext>()
+  /** Checked now where it is given now, else looked for by every call. */
+  const readContext = (context: CallContext | undefined): ContextSource => {
+    if (context === undefined) return { contextOf: () => ambientContext(ambient), provider: null }
+    const checked = checkContext(parts, context)
+    return { contextOf: () => checked, provider: checked.provider ?? null }
+  }
+  function withTenantKey<C extends object>(client: C, context?: CallContext): C
+  function withTenantKey<T>(
+    call: ServiceCall,
+    fn: (call: RunningCall) => T | Promise<T>,
+  ): Promise<T>
+  function withTenantKey(
+    subject: object,
+    second?: CallContext | ((call: RunningCall) => unknown),
+  ): unknown {
+    if (typeof second === 'function') return callService(parts, subject as ServiceCall, second)
+    return bindClient(subject, bindingOf(parts, readContext(second)))
+  }
   const flush = async (): Promise<void> => {
     while (parts.pending.size > 0) await Promise.allSettled(parts.pending)
+    await exporter.flush()
   }
   const close = async (): Promise<void> => {
     await flush()
+    await exporter.stop()
     try {
       await storage.close()
     } finally {
@@ -123,19 +179,23 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
       ...recommendApi(storage),
     },
     plans: plansApi(storage, plans),
-    usage: usageApi(storage),
-    withTenantKey: (client, context) => {
-      const checked = checkContext(context)
-      return bindClient(client, {
-        provider: checked.provider ?? null,
-        fetchFor: (provider) => corridorFetch(parts, { ...checked, provider }),
-        baseUrlOf: (provider) => builtInBaseUrl(parts, provider),
-        onAnswer: parts.receipts.noteAnswer,
-        onBaseUrlIgnored: (provider) =>
-          parts.reporter.emit({ kind: 'client.base_url_ignored', provider }),
+    usage: {
+      ...usageApi(storage, { zone: options.zone }),
+      ...repriceApi({ storage, prices: parts.prices, markups: parts.markups }),
+    },
+    prices: pricesApi(parts.prices, () => clock.nowMs()),
+    outbox: outboxApi(storage),
+    withTenantKey,
+    fetch: (context) => corridorFetch(parts, readContext(context).contextOf),
+    run: (context, fn) => {
+      if (ambient === null) throw noContext('this runtime has no AsyncLocalStorage')
+      const checked = checkContext(parts, context)
+      if (checked.provider === undefined) return ambient.run(checked, fn)
+      throw new TenantKeysError('TK_INPUT_INVALID', {
+        field: 'context.provider',
+        reason: 'inside tk.run it is the one of the client or of the URL',
       })
     },
-    fetch: corridor,
     receiptOf: (value) => parts.receipts.of(value),
     authorize: (ask) => previewCall(parts, ask),
     migrate: () => start(options),
@@ -146,8 +206,16 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
   }
 }
 
-function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
+function exporterOf(options: ReadOptions): OutboxExporter {
+  const { storage, sinks, clock, timers, exporter } = options
+  const { start: _, ...settings } = exporter
+  const reporter = createReporter(options)
+  return new OutboxExporter({ ...settings, storage, sinks, reporter, clock, timers })
+}
+
+function wire(options: ReadOptions, secrets: SecretStore, exporter: OutboxExporter): CorridorParts {
   const { storage, clock, timers } = options
+  const reporter = createReporter(options)
   return {
     issuer: localKeyIssuer({
       storage,
@@ -155,14 +223,22 @@ function wire(options: ReadOptions, secrets: SecretStore): CorridorParts {
       clock,
       maxStaleMs: options.maxStaleMs,
     }),
+    findTenant: (tenantId) => storage.tenants.get(tenantId),
     policy: options.policy,
-    guard: storageBudgetGuard({ storage, clock, timers }),
+    guard: gatedBudgetGuard(storageBudgetGuard({ storage, clock, timers }), exporter),
     secrets,
     credits: options.creditRates,
-    prices: priceTable({ hostPrices: options.prices ?? [] }),
+    prices: priceTable({
+      hostPrices: options.prices ?? [],
+      unpriced: options.unpriced,
+      now: () => clock.nowMs(),
+      onStale: (ageDays) =>
+        reporter.emit({ kind: 'prices.stale', date: GENAI_PRICES_DATE, ageDays }),
+    }),
+    markups: options.markups,
     providers: options.settings,
     allowedOrigins: options.allowedOrigins,
-    reporter: createReporter(options),
+    reporter,
     receipts: createReceiptBook(),
     clock,
     timers,
@@ -227,6 +303,35 @@ async function health(storage: Storage): Promise<Health> {
     }
   }
 }
+
+interface ContextSource {
+  readonly contextOf: () => CallContext
+  /** The provider that it names from the start. */
+  readonly provider: string | null
+}
+
+function bindingOf(parts: CorridorParts, { contextOf, provider }: ContextSource): Binding {
+  return {
+    provider,
+    fetchFor: (id) => corridorFetch(parts, () => ({ ...contextOf(), provider: id })),
+    baseUrlOf: (id) => builtInBaseUrl(parts, id),
+    isProvider: (id) => parts.providers.has(id),
+    onAnswer: parts.receipts.noteAnswer,
+    receiptOf: (value) => parts.receipts.of(value),
+    onBaseUrlIgnored: (id) =>
+      parts.reporter.emit({ kind: 'client.base_url_ignored', provider: id }),
+  }
+}
+
+/** @throws TenantKeysError TK_CONTEXT_MISSING */
+function ambientContext(ambient: Ambient<CallContext> | null): CallContext {
+  const context = ambient?.get()
+  if (context) return context
+  throw noContext('no context was given, and this is not inside tk.run')
+}
+
+const noContext = (reason: string): TenantKeysError =>
+  new TenantKeysError('TK_CONTEXT_MISSING', { reason })
 
 function builtInBaseUrl(parts: CorridorParts, provider: string): string {
   const setting = parts.providers.get(provider)

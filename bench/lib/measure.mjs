@@ -66,7 +66,7 @@ async function timed({ run, waits = false }, count) {
 }
 
 /** Every second time backwards, so that no alternative always follows the same other one. */
-function rotated(names, by) {
+export function rotated(names, by) {
   const turned = names.map((_, i) => names[(i + by) % names.length])
   return by % 2 === 0 ? turned : turned.reverse()
 }

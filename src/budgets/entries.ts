@@ -82,7 +82,7 @@ function credited(counter: Counter, { limitChange, postedChange }: NewEntry): Co
 }
 
 /** Windows that add up what was used; the others have nothing to correct. */
-const ADDS_UP: ReadonlySet<Window> = new Set<Window>([
+export const ADDS_UP: ReadonlySet<Window> = new Set<Window>([
   'minute',
   'hour',
   'day',

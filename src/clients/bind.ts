@@ -5,22 +5,16 @@
  * @module
  */
 import { TenantKeysError } from '../kernel/errors.ts'
-import { denialsAsResponses } from '../request/denial-response.ts'
+import { bindAiSdk, isAiSdk } from './ai-sdk.ts'
+import { bindAnthropic, isAnthropic } from './anthropic.ts'
+import { bindBedrock, isBedrock } from './bedrock.ts'
+import { type Binding, notBindable } from './binding.ts'
+import { bindCohere, isCohere } from './cohere.ts'
+import { bindGoogleGenAi, isGoogleGenAi } from './google-genai.ts'
+import { bindGroq, isGroq } from './groq.ts'
+import { bindLangChain, isLangChain } from './langchain.ts'
 import { bindOpenAi, isOpenAi } from './openai.ts'
-
-/** What a binding needs from the facade. */
-export interface Binding {
-  /** A corridor fetch for this provider. */
-  fetchFor(provider: string): typeof fetch
-  /** Built-in base URL of a provider. @throws TenantKeysError TK_INPUT_INVALID for an unknown one. */
-  baseUrlOf(provider: string): string
-  /** The provider that the context names; `null`: the client's own. */
-  readonly provider: string | null
-  /** Told what the client made of a response, so that its receipt can be found. */
-  onAnswer(answer: unknown, response: object): void
-  /** Told when the client had a base URL that its tenant calls will not use. */
-  onBaseUrlIgnored(provider: string): void
-}
+import { bindSpeakeasy, isSpeakeasy } from './speakeasy.ts'
 
 /** @throws TenantKeysError TK_CLIENT_NOT_BINDABLE */
 export function bindClient<C extends object>(client: C, binding: Binding): C {
@@ -35,15 +29,17 @@ export function bindClient<C extends object>(client: C, binding: Binding): C {
 }
 
 function bind<C extends object>(client: C, binding: Binding): C {
-  if (isOpenAi(client)) {
-    const provider = binding.provider ?? 'openai'
-    const baseUrl = binding.baseUrlOf(provider)
-    if (client.baseURL.replace(/\/+$/, '') !== baseUrl) binding.onBaseUrlIgnored(provider)
-    const fetch = denialsAsResponses(binding.fetchFor(provider))
-    return bindOpenAi(client, { fetch, baseUrl, onAnswer: binding.onAnswer })
-  }
-  throw new TenantKeysError('TK_CLIENT_NOT_BINDABLE', {
-    reason: 'its shape is not that of a known SDK client',
-    hint: 'supported: new OpenAI(); for others pass tk.fetch(context) as the fetch option of the client',
-  })
+  if (isOpenAi(client)) return bindOpenAi(client, binding)
+  if (isAnthropic(client)) return bindAnthropic(client, binding)
+  if (isGroq(client)) return bindGroq(client, binding)
+  if (isLangChain(client)) return bindLangChain(client, binding)
+  if (isGoogleGenAi(client)) return bindGoogleGenAi(client, binding)
+  if (isSpeakeasy(client)) return bindSpeakeasy(client, binding)
+  if (isCohere(client)) return bindCohere(client, binding)
+  if (isBedrock(client)) return bindBedrock(client, binding)
+  if (isAiSdk(client)) return bindAiSdk(client, binding)
+  throw notBindable(
+    'its shape is not that of a known SDK client',
+    'docs/clients.md lists what can be bound; to others give tk.fetch(context) as their fetch',
+  )
 }

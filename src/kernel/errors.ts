@@ -78,6 +78,10 @@ export const ERROR_CODES = {
   TK_BUDGET_HOLD_LOST: info(409, 'The hold has expired or is finished.'),
   TK_PRICE_MISSING: info(400, 'No price is known for this model, so it is refused.'),
 
+  TK_WEBHOOK_INVALID: info(401, 'The webhook is not signed by us, or not of now.'),
+  TK_OUTBOX_FULL: info(503, 'Too many usage events wait to be exported.', true),
+
+  TK_CONTEXT_MISSING: info(500, 'Nobody says on whose behalf this call is made.'),
   TK_CLIENT_NOT_BINDABLE: info(500, 'This client cannot be bound safely.'),
   TK_RECEIPT_UNKNOWN: info(404, 'No receipt belongs to this value.'),
 
@@ -139,6 +143,9 @@ export interface ErrorDetails {
 
 const MARK = Symbol.for('tenantkeys.error')
 
+/** Causes may go round in circles. */
+const MAX_DEPTH = 10
+
 /**
  * The error that every part of tenantkeys throws.
  *
@@ -182,6 +189,19 @@ export class TenantKeysError extends Error {
       // A Proxy that throws when it is asked is none of ours.
       return false
     }
+  }
+
+  /**
+   * Ours, in an error of an SDK that wraps whatever its `fetch` throws: the error itself or the nearest
+   * of its causes; `null`: there is none.
+   */
+  static find(error: unknown): TenantKeysError | null {
+    let at: unknown = error
+    for (let depth = 0; depth < MAX_DEPTH && typeof at === 'object' && at !== null; depth++) {
+      if (TenantKeysError.isInstance(at)) return at
+      at = read(at as Record<string, unknown>, 'cause')
+    }
+    return null
   }
 
   toJSON(): object {

@@ -12,7 +12,7 @@ export type RuntimeEvent =
       readonly kind: 'call.denied'
       readonly code: ErrorCode
       readonly tenantId: string
-      readonly keyId: string
+      readonly keyId: string | null
       readonly callId: string
     }
   | {
@@ -48,6 +48,54 @@ export type RuntimeEvent =
       readonly overageNanoUsd: bigint
     }
   | {
+      /** What the provider says that it charged is another figure than ours, by more than rounding. */
+      readonly kind: 'price.differs'
+      readonly tenantId: string
+      readonly holdId: string
+      readonly provider: string
+      readonly model: string
+      readonly priceId: string
+      readonly costNanoUsd: bigint
+      readonly providerCostNanoUsd: bigint
+    }
+  | {
+      /** The bundled price table is older than 90 days. Once per installation, when it is used. */
+      readonly kind: 'prices.stale'
+      /** The day it came out, such as `2026-09-23`. */
+      readonly date: string
+      readonly ageDays: number
+    }
+  | {
+      /** A sink did not take these events; they wait in the outbox and are tried again. */
+      readonly kind: 'sink.failed'
+      readonly sink: string
+      /** Class, code and status of its error. */
+      readonly reason: string
+      readonly events: number
+    }
+  | {
+      /** No sink will get this event until it is requeued: one of them cannot take it. */
+      readonly kind: 'export.quarantined'
+      readonly sink: string
+      readonly eventId: string
+      readonly reason: string
+    }
+  | {
+      /** The exporter could not work: the store did not answer, or a sink could not be closed. */
+      readonly kind: 'export.failed'
+      readonly code: ErrorCode
+      /** `null`: it was the store. */
+      readonly sink: string | null
+    }
+  | {
+      /** More events wait than are allowed to; or no longer. */
+      readonly kind: 'outbox.full' | 'outbox.drained'
+      /** Counted to one above the maximum. */
+      readonly waiting: number
+      readonly maxWaiting: number
+      readonly whenFull: 'report' | 'reject'
+    }
+  | {
       /** A bound client had a base URL of its own; tenant calls do not use it. */
       readonly kind: 'client.base_url_ignored'
       readonly provider: string
@@ -72,7 +120,13 @@ const LOUD = new Set([
   'settle.failed',
   'call.outcome_unknown',
   'call.stopped',
+  'sink.failed',
+  'export.quarantined',
+  'export.failed',
+  'outbox.full',
   'client.base_url_ignored',
+  'price.differs',
+  'prices.stale',
 ])
 
 export function createReporter(options: {

@@ -7,7 +7,7 @@
 import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { PolicyDecision } from '../policy/scope-policy.ts'
-import type { AccountRef } from '../storage/ledger-records.ts'
+import type { AccountRef, Amounts } from '../storage/ledger-records.ts'
 import { chooseCredential } from './choose-credential.ts'
 import { firstOutput, holdAmounts } from './hold-amounts.ts'
 import type {
@@ -30,12 +30,17 @@ export async function authorize(
   target: Target,
   request: OutgoingRequest,
 ): Promise<CallPlan> {
-  const { id: provider } = target.setting.provider
-  const draft = target.operation.read(request.body)
+  const { id: provider, unpricedHeaders = [] } = target.setting.provider
+  const draft = target.operation.read(request.body, target.path)
   const { model } = draft
+  const header = unpricedHeaders.find((name) => request.headers.has(name))
+  if (header !== undefined) {
+    const hint = 'it asks for a class of service that has a price of its own'
+    throw new TenantKeysError('TK_PRICE_MISSING', { provider, model, field: header, hint })
+  }
   const scope = allowedScope(
     parts.policy.decide({
-      keyScopes: caller.key.scopes,
+      keyScopes: scopesOf(caller, context),
       scope: context.scope ?? null,
       provider,
       model,
@@ -47,22 +52,41 @@ export async function authorize(
   if (!price) throw new TenantKeysError('TK_PRICE_MISSING', { provider, model })
   const reading = draft.bound(price)
   const output = firstOutput(context.hold ?? parts.hold, target.operation, reading)
+  const amountsFor = (tokens: number): Amounts =>
+    holdAmounts(reading, tokens, { price, credits: parts.credits })
   return {
     key: caller.key,
     tenant: caller.tenant,
     request,
     target,
     reading,
+    callId: request.callId,
+    attemptId: uuidv7(),
+    provider,
+    operation: target.operation.name,
+    model: reading.model,
     scope,
     credential,
     price,
-    attemptId: uuidv7(),
-    amounts: holdAmounts(reading, output, { price, credits: parts.credits }),
+    markup: parts.markups.of({ id: caller.tenant.id, plan: caller.tenant.plan?.name ?? null }),
+    amounts: amountsFor(output),
     firstOutput: output,
+    mostOutput: reading.bound.output,
+    amountsFor,
     waitMs: context.waitMs ?? parts.waitMs,
     accounts: accountPath(caller),
     context,
+    signal: request.signal,
+    startedMs: parts.clock.elapsedMs(),
   }
+}
+
+/** A tenant that the host vouches for may use any scope, and has to name it. */
+export function scopesOf(
+  { key }: Caller,
+  { scope }: Pick<CallContext, 'scope'>,
+): readonly string[] {
+  return key ? key.scopes : scope === undefined ? [] : [scope]
 }
 
 /** @throws TenantKeysError with the policy's code. */
@@ -82,5 +106,5 @@ export function allowedScope(
 /** The accounts a call is charged to, leaf first: key, tenant, its parents, root. */
 export function accountPath({ key, tenant }: Caller): readonly AccountRef[] {
   const tenants = tenant.path.map((id, depth) => ({ id: `tenant:${id}`, depth })).reverse()
-  return [{ id: `key:${key.keyId}`, depth: tenant.path.length }, ...tenants]
+  return key ? [{ id: `key:${key.keyId}`, depth: tenant.path.length }, ...tenants] : tenants
 }

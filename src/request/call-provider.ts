@@ -8,10 +8,11 @@
  *
  * @module
  */
-import type { ResponseUsage } from '../providers/provider.ts'
+import { fillPath } from '../providers/path-pattern.ts'
+import type { Operation, ResponseUsage } from '../providers/provider.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
-import { type Observed, settleMeasured, settleUnread } from './observed.ts'
+import { settleReported, settleUnread } from './observed.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
@@ -51,7 +52,7 @@ export async function callProvider(
   if (request.signal) parts.receipts.note(request.signal, settler.receipt)
   parts.receipts.note(response, settler.receipt)
   const observer = {
-    response,
+    httpStatus: response.status,
     reading,
     operation: target.operation,
     settler,
@@ -59,19 +60,24 @@ export async function callProvider(
     parts,
   }
   if (!response.ok) {
-    const usage = await reportedUsage(observer)
-    await (usage ? settleMeasured(observer, 'completed', usage) : settler.void(response.status))
+    const usage = await reportedUsage(response, target.operation)
+    await (usage ? settleReported(observer, 'completed', usage) : settler.void(response.status))
     return response
   }
   if (isEmpty(response)) {
     await settleUnread(observer, 'unreadable')
     return response
   }
-  return isEventStream(response, reading.stream) ? observeStream(observer) : observeJson(observer)
+  return isStream(response, plan)
+    ? observeStream(observer, response)
+    : observeJson(observer, response)
 }
 
 /** Of an error: what the provider says was used all the same. */
-async function reportedUsage({ response, operation }: Observed): Promise<ResponseUsage | null> {
+async function reportedUsage(
+  response: Response,
+  operation: Operation,
+): Promise<ResponseUsage | null> {
   if (!contentType(response).includes('json')) return null
   return response
     .clone()
@@ -85,14 +91,14 @@ async function send(
   headers: Headers,
   settler: Settler,
 ): Promise<Response> {
-  const { request, credential, target, reading } = plan
-  const url = `${credential.baseUrl}${target.operation.path}${request.url.search}`
+  const { request, reading } = plan
+  const { url, body } = routed(plan)
   try {
     return await parts.fetch(url, {
       ...request.passthrough,
       method: request.method,
       headers,
-      body: reading.body,
+      body,
       // A redirect could carry the credential to another host: it is handed back as it is.
       redirect: 'manual',
       ...(request.signal ? { signal: request.signal } : {}),
@@ -105,7 +111,10 @@ async function send(
         quality: 'estimated',
         httpStatus: null,
         tokens,
+        counts: {},
+        providerCostNanoUsd: null,
         servedModel: null,
+        serviceTier: null,
       })
       throw request.signal.reason
     }
@@ -118,15 +127,39 @@ async function send(
   }
 }
 
+/** Query parameters by which a client says who it is (Gemini takes its key so). */
+const IDENTITY_PARAMETERS = ['key', 'api_key', 'apikey', 'access_token', 'token']
+
+/** Where the request goes, and with what: the path written anew, the query less every identity. */
+function routed({ credential, target, request, reading }: CallPlan): { url: string; body: string } {
+  const { operation, setting } = target
+  const path = fillPath(operation.path, target.path)
+  const { route } = setting.provider
+  if (!route && request.url.search === '') {
+    return { url: credential.baseUrl + path, body: reading.body }
+  }
+  const query = new URLSearchParams(request.url.searchParams)
+  for (const name of IDENTITY_PARAMETERS) query.delete(name)
+  const unrouted = { path, query, body: reading.body }
+  const out = route?.(unrouted, credential.publicFields) ?? unrouted
+  const search = out.query.toString()
+  const url = `${credential.baseUrl}${out.path}${search === '' ? '' : `?${search}`}`
+  return { url, body: out.body }
+}
+
 /** Clients do not read what announces no content, so nothing would ever settle it. */
 const isEmpty = (response: Response): boolean =>
   response.body === null || response.headers.get('content-length') === '0'
 
 /** Where the provider names no type, the client reads what it asked for. */
-function isEventStream(response: Response, asked: boolean): boolean {
+function isStream(response: Response, { reading, target }: CallPlan): boolean {
   const type = contentType(response)
-  return type === '' ? asked : type.startsWith('text/event-stream')
+  if (type.startsWith('application/json'))
+    return reading.stream && target.operation.streamsJson === true
+  return type === '' ? reading.stream : STREAM_TYPE.test(type)
 }
+
+const STREAM_TYPE = /^(text\/event-stream|application\/vnd\.amazon\.eventstream)/
 
 const contentType = (response: Response): string =>
   (response.headers.get('content-type') ?? '').toLowerCase()

@@ -25,20 +25,48 @@ export async function chooseCredential(
       })
     }
     const reason = 'the tenant is set to use the platform credential'
-    return { source: 'platform', reason, secret: null, baseUrl: setting.baseUrl }
+    const { platformPublic: publicFields } = setting
+    const baseUrl = serverOf(setting, publicFields, where)
+    return { source: 'platform', reason, secret: null, baseUrl, publicFields }
   }
   const name = context.credential ?? 'default'
   const secret = await parts.secrets.get({ tenantId: tenant.id, provider, name })
   if (!secret) throw new TenantKeysError('TK_SECRET_NOT_FOUND', where)
   const reason = "the tenant's own credential is configured, so it is used exclusively"
-  if (secret.origin === null) return { source: 'tenant', reason, secret, baseUrl: setting.baseUrl }
+  const { publicFields } = secret
+  if (secret.origin === null) {
+    const baseUrl = serverOf(setting, publicFields, where)
+    return { source: 'tenant', reason, secret, baseUrl, publicFields }
+  }
   // Stored while the origin was allowed; the operator may have withdrawn it since.
-  const endpoint = secret.publicFields.endpoint ?? ''
+  const endpoint = publicFields.endpoint ?? ''
   const origin = URL.canParse(endpoint) ? new URL(endpoint).origin : null
   if (origin !== secret.origin || !parts.allowedOrigins.has(secret.origin)) {
     throw new TenantKeysError('TK_ORIGIN_DENIED', { ...where, origin: secret.origin })
   }
   // Looks back so that a long run of slashes, which the tenant chose, is tried once (T-I8).
   const baseUrl = endpoint.replace(/(?<!\/)\/+$/, '')
-  return { source: 'tenant', reason, secret, baseUrl }
+  return { source: 'tenant', reason, secret, baseUrl, publicFields }
+}
+
+/**
+ * The operator's server, else the provider's own.
+ *
+ * @throws TenantKeysError TK_ORIGIN_DENIED for a base URL that only stands for a server to be named.
+ */
+function serverOf(
+  { provider, baseUrl }: ProviderSetting,
+  fields: Readonly<Record<string, string>>,
+  where: { readonly provider: string; readonly tenantId: string },
+): string {
+  // Called in callbacks only, which know where.
+  if (provider.operations.length === 0) return baseUrl
+  const isOperators = baseUrl !== provider.baseUrl
+  const server = isOperators || !provider.server ? baseUrl : provider.server(fields)
+  if (server !== null && !new URL(server).hostname.endsWith('.invalid')) return server
+  throw new TenantKeysError('TK_ORIGIN_DENIED', {
+    ...where,
+    reason: 'neither the credential nor the operator names a server for this provider',
+    hint: `store an endpoint with the credential, or set options.providers.${provider.id}.baseUrl`,
+  })
 }

@@ -15,30 +15,32 @@ import { authenticate } from './authenticate.ts'
 import { authorize } from './authorize.ts'
 import { callProvider } from './call-provider.ts'
 import { liveHold } from './live-hold.ts'
-import type { CallContext, CallPlan, CorridorParts } from './parts.ts'
+import type { CallContext, Caller, CorridorParts } from './parts.ts'
 import { matchTarget, readRequest } from './read-request.ts'
 import { reserve } from './reserve.ts'
 import { resolveCredential } from './resolve-credential.ts'
 import { createSettler, type Settler } from './settle.ts'
 
 /**
- * A `fetch` that makes provider calls on behalf of one caller.
+ * A `fetch` that makes provider calls on behalf of a caller.
  *
+ * @param contextOf - Asked at the start of every attempt.
  * @throws TenantKeysError for every denial, before anything is sent or held.
  */
-export function corridorFetch(parts: CorridorParts, context: CallContext): typeof fetch {
+export function corridorFetch(parts: CorridorParts, contextOf: () => CallContext): typeof fetch {
   return async (input, init) => {
+    const context = contextOf()
     const request = await readRequest(input, init)
     const target = matchTarget(parts, context, request)
     const caller = await authenticate(parts, context)
-    const plan = await denials(parts, caller.key, request.callId, () =>
+    const plan = await denials(parts, caller, request.callId, () =>
       authorize(parts, context, caller, target, request),
     )
-    await denials(parts, caller.key, request.callId, () => reserve(parts, plan))
+    await denials(parts, caller, request.callId, () => reserve(parts, plan))
     const hold = liveHold(parts, plan)
     const settler = createSettler(parts, plan, hold)
     // The provider's answer ends with the hold, as it does with the caller's own signal.
-    const live = { ...plan, request: { ...request, signal: hold.signal } }
+    const live = { ...plan, signal: hold.signal, request: { ...request, signal: hold.signal } }
     try {
       if (plan.waitMs > 0) await stillAllowed(parts, context, settler)
       const headers = await resolveCredential(parts, live, settler)
@@ -54,7 +56,7 @@ export function corridorFetch(parts: CorridorParts, context: CallContext): typeo
 }
 
 /** A key that was revoked while its caller waited in line buys nothing any more. */
-async function stillAllowed(
+export async function stillAllowed(
   parts: CorridorParts,
   context: CallContext,
   settler: Settler,
@@ -68,9 +70,9 @@ async function stillAllowed(
 }
 
 /** Reports a denial on its way out. */
-async function denials<T>(
-  parts: CorridorParts,
-  key: CallPlan['key'],
+export async function denials<T>(
+  parts: Pick<CorridorParts, 'reporter'>,
+  { key, tenant }: Caller,
   callId: string,
   step: () => Promise<T>,
 ): Promise<T> {
@@ -79,8 +81,8 @@ async function denials<T>(
   } catch (error) {
     // A store that cannot answer is no denial.
     if (TenantKeysError.isInstance(error) && error.httpStatus < 500) {
-      const { tenantId, keyId } = key
-      parts.reporter.emit({ kind: 'call.denied', code: error.code, tenantId, keyId, callId })
+      const who = { tenantId: tenant.id, keyId: key?.keyId ?? null }
+      parts.reporter.emit({ kind: 'call.denied', code: error.code, ...who, callId })
     }
     throw error
   }

@@ -9,7 +9,7 @@ import { utf8Length } from '../kernel/encoding.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { Operation, RequestReading } from '../providers/provider.ts'
 import type { Amounts } from '../storage/ledger-records.ts'
-import { maxCostNanoUsd } from '../usage/cost.ts'
+import { maxCostNanoUsd } from '../usage/bound.ts'
 import type { PriceRow } from '../usage/price.ts'
 
 /** Output tokens that a growing hold begins with, and the least it grows by. */

@@ -7,8 +7,8 @@
  */
 import { type ErrorDetails, TenantKeysError } from '../kernel/errors.ts'
 import type { Amounts, ExtendResult } from '../storage/ledger-records.ts'
-import { holdAmounts, OUTPUT_SLICE } from './hold-amounts.ts'
-import type { CallPlan, CorridorParts } from './parts.ts'
+import { OUTPUT_SLICE } from './hold-amounts.ts'
+import type { CorridorParts, HeldCall } from './parts.ts'
 import { refusal } from './reserve.ts'
 
 /** Looks come twelve in a TTL; after four of them, a third of it, the hold is extended. */
@@ -36,15 +36,15 @@ export interface LiveHold {
 }
 
 export function liveHold(
-  parts: Pick<CorridorParts, 'guard' | 'credits' | 'holdTtlMs' | 'clock' | 'timers' | 'reporter'>,
-  plan: CallPlan,
+  parts: Pick<CorridorParts, 'guard' | 'holdTtlMs' | 'clock' | 'timers' | 'reporter'>,
+  call: HeldCall,
 ): LiveHold {
-  const { guard, credits, holdTtlMs: ttlMs, clock, timers } = parts
-  const { attemptId: holdId, tenant, reading, price } = plan
+  const { guard, holdTtlMs: ttlMs, clock, timers } = parts
+  const { attemptId: holdId, tenant, mostOutput } = call
   const own = new AbortController()
   const lookMs = ttlMs / LOOKS_PER_TTL
-  let heldOutput = plan.firstOutput
-  let amounts = plan.amounts
+  let heldOutput = call.firstOutput
+  let amounts = call.amounts
   let sequence = 0
   let extending: Promise<unknown> = Promise.resolve()
   let beating = false
@@ -93,7 +93,7 @@ export function liveHold(
       // The totals are read when it is this one's turn: a growth may be under way before it.
       await extending
       const result = await extend(amounts)
-      if (!result.ok) end(refusal(plan, result))
+      if (!result.ok) end(refusal(call, result))
     } catch {
       // The store did not answer: the next look tries again, as long as the hold stands.
     } finally {
@@ -116,29 +116,28 @@ export function liveHold(
 
   /** Twice as much, else a slice more; a hold that is at the bound of the call needs no more. */
   const grow = async (delivered: number): Promise<void> => {
-    const most = reading.bound.output
     const least = Math.max(delivered, heldOutput)
-    const steps = [2 * least, least + OUTPUT_SLICE].map((step) => Math.min(step, most))
+    const steps = [2 * least, least + OUTPUT_SLICE].map((step) => Math.min(step, mostOutput))
     let refused: TenantKeysError | null = null
     for (const step of new Set(steps)) {
-      const result = await extend(holdAmounts(reading, step, { price, credits }))
+      const result = await extend(call.amountsFor(step))
       if (result.ok) {
         heldOutput = step
         return
       }
-      refused = refusal(plan, result)
+      refused = refusal(call, result)
     }
     if (refused) end(refused)
   }
 
   return {
-    signal: combined(plan.request.signal, own.signal),
+    signal: combined(call.signal, own.signal),
     answered: () => {
       readMs = clock.elapsedMs()
     },
     delivered: (outputTokens) => {
       readMs = clock.elapsedMs()
-      if (stopped || heldOutput >= reading.bound.output) return null
+      if (stopped || heldOutput >= mostOutput) return null
       if (outputTokens * 100 < heldOutput * GROW_AT_PERCENT) return null
       return grow(outputTokens).catch((error: unknown) => {
         // The next piece tries again, as long as what is held covers what came.

@@ -5,7 +5,7 @@
  * @module
  */
 import { utf8Length } from '../kernel/encoding.ts'
-import { type Observed, settleMeasured, settleUnread } from './observed.ts'
+import { type Life, lifeOf, type Observed, settleReported, settleUnread } from './observed.ts'
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
@@ -20,19 +20,28 @@ interface Shared {
   open: number
   /** No more waiting for an abort. */
   done(): void
+  /** Nobody can read the answer any more. */
+  dropped(): void
 }
 
-export function observeJson(observed: Observed): Response {
-  const { response, signal } = observed
+export function observeJson(observed: Observed, response: Response): Response {
+  const shared = share(observed)
+  const life = lifeOf(shared.dropped)
+  return watch(observed, response, shared, life)
+}
+
+/** Apart from the response, which none of these closures may hold (see {@link Observed}). */
+function share(observed: Observed): Shared {
+  const { signal } = observed
   const onAbort = (): void => void settleUnread(observed, 'aborted', shared.delivered)
   const done = (): void => signal?.removeEventListener('abort', onAbort)
-  const shared: Shared = { delivered: 0, open: 1, done }
+  const shared: Shared = { delivered: 0, open: 1, done, dropped: onAbort }
   if (signal?.aborted) onAbort()
   else signal?.addEventListener('abort', onAbort, { once: true })
-  return watch(observed, response, shared)
+  return shared
 }
 
-function watch(observed: Observed, response: Response, shared: Shared): Response {
+function watch(observed: Observed, response: Response, shared: Shared, life: Life): Response {
   const { signal, parts, settler } = observed
   const original = {
     text: response.text.bind(response),
@@ -61,7 +70,7 @@ function watch(observed: Observed, response: Response, shared: Shared): Response
   }
   const arrayBuffer = (): Promise<ArrayBuffer> =>
     read(original.arrayBuffer, (value) => settleText(observed, new TextDecoder().decode(value)))
-  const body = watchBody(response, () => rawWatcher(observed, shared))
+  const body = watchBody(response, () => ({ ...rawWatcher(observed, shared), life }))
   const readers = {
     json: () => read<unknown>(original.json, (value) => settleJson(observed, value)),
     text: () => read(original.text, (value) => settleText(observed, value)),
@@ -76,7 +85,7 @@ function watch(observed: Observed, response: Response, shared: Shared): Response
       body.renew()
       shared.open++
       parts.receipts.note(copy, settler.receipt)
-      return watch(observed, copy, shared)
+      return watch(observed, copy, shared, life)
     },
   }
   for (const [name, value] of Object.entries(readers)) {
@@ -99,7 +108,7 @@ async function settleJson(observed: Observed, value: unknown): Promise<void> {
   const { settler, operation, parts } = observed
   if (typeof value === 'object' && value !== null) parts.receipts.note(value, settler.receipt)
   const usage = operation.readJson(value)
-  if (usage) return settleMeasured(observed, 'completed', usage)
+  if (usage) return settleReported(observed, 'completed', usage)
   return settleUnread(observed, 'unreadable', utf8Length(JSON.stringify(value)))
 }
 

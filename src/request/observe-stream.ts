@@ -10,27 +10,20 @@
  */
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { StreamReader } from '../providers/provider.ts'
-import { type Observed, settleEstimated, settleMeasured } from './observed.ts'
+import { awsEventStream } from '../providers/reading/aws-event-stream.ts'
+import { jsonArrayStream } from '../providers/reading/json-array-stream.ts'
+import { type Life, lifeOf, type Observed, settleEstimated, settleReported } from './observed.ts'
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
 const LINE_FEED = 0x0a
 
-export function observeStream(observed: Observed): Response {
-  const { response, signal, operation, parts, settler } = observed
-  const reader = operation.openStream()
-  const finish = (outcome: 'completed' | 'aborted' | 'broken'): Promise<void> => {
-    signal?.removeEventListener('abort', onAbort)
-    const usage = reader.usage()
-    return usage
-      ? settleMeasured(observed, outcome, usage)
-      : settleEstimated(observed, outcome, reader.deliveredEstimate())
-  }
-  const onAbort = (): void => void finish('aborted')
-  if (signal?.aborted) onAbort()
-  else signal?.addEventListener('abort', onAbort, { once: true })
-
-  const body = watchBody(response, () => streamWatcher(observed, reader, finish))
+export function observeStream(observed: Observed, response: Response): Response {
+  const { parts, settler } = observed
+  const following = follow(observed)
+  const life = lifeOf(following.dropped)
+  const type = (response.headers.get('content-type') ?? '').toLowerCase()
+  const body = watchBody(response, () => streamWatcher(observed, following, type, life))
   const whole = async (): Promise<Response> =>
     new Response(body.stream(), { headers: response.headers })
   const replaced = {
@@ -53,29 +46,51 @@ export function observeStream(observed: Observed): Response {
   return response
 }
 
+interface Following {
+  readonly reader: StreamReader
+  finish(outcome: 'completed' | 'aborted' | 'broken'): Promise<void>
+  /** Nobody can read the stream any more. */
+  dropped(): void
+}
+
+/** Apart from the response, which none of these closures may hold (see {@link Observed}). */
+function follow(observed: Observed): Following {
+  const { signal, operation } = observed
+  const reader = operation.openStream()
+  const finish: Following['finish'] = (outcome) => {
+    signal?.removeEventListener('abort', onAbort)
+    const usage = reader.usage()
+    return usage
+      ? settleReported(observed, outcome, usage)
+      : settleEstimated(observed, outcome, reader.deliveredEstimate())
+  }
+  const onAbort = (): void => void finish('aborted')
+  if (signal?.aborted) onAbort()
+  else signal?.addEventListener('abort', onAbort, { once: true })
+  return { reader, finish, dropped: onAbort }
+}
+
 function streamWatcher(
   { signal, reading, settler }: Observed,
-  reader: StreamReader,
-  finish: (outcome: 'completed' | 'aborted' | 'broken') => Promise<void>,
+  { reader, finish }: Following,
+  type: string,
+  life: Life,
 ): BodyWatcher {
-  const decoder = new TextDecoder()
   const rewriter = reading.hidesUsageChunk ? createRewriter() : null
   let ended = false
-  const parser = createParser({
-    onEvent: (event) => {
-      const kind = reader.push(event)
-      if (kind === 'end') ended = true
-      if (kind === 'usage-only') rewriter?.leaveOut()
-      else rewriter?.event(event)
-    },
-    onComment: (comment) => rewriter?.line(`: ${comment}\n`),
-    onRetry: (ms) => rewriter?.line(`retry: ${ms}\n`),
-  })
+  const onEvent = (event: EventSourceMessage): void => {
+    const kind = reader.push(event)
+    if (kind === 'end') ended = true
+    if (kind === 'usage-only') rewriter?.leaveOut()
+    else rewriter?.event(event)
+  }
+  const feed = framing(type, onEvent, rewriter)
   return {
+    life,
     chunk: (value) => {
       // Not every fetch ends what it gave when its signal aborts.
       if (signal?.aborted) throw signal.reason
-      parser.feed(decoder.decode(value, { stream: true }))
+      feed(value)
       const out = rewriter ? rewriter.take(value) : value
       if (ended) return finish('completed').then(() => out)
       const covered = settler.hold.delivered(reader.deliveredEstimate())
@@ -88,7 +103,8 @@ function streamWatcher(
     },
     end: async () => {
       // Some servers close without an end marker: what counts is whether the usage arrived.
-      await finish(ended || reader.usage() ? 'completed' : 'broken')
+      const isComplete = ended || reader.usage()?.quality === 'measured'
+      await finish(isComplete ? 'completed' : 'broken')
       return rewriter?.take(null) ?? null
     },
     broken: async (error) => {
@@ -97,6 +113,26 @@ function streamWatcher(
     },
     cancelled: () => finish(ended ? 'completed' : 'aborted'),
   }
+}
+
+/** Finds the events in the bytes, by what the provider says they are. Server-sent events are the rule. */
+function framing(
+  type: string,
+  onEvent: (event: EventSourceMessage) => void,
+  rewriter: ReturnType<typeof createRewriter> | null,
+): (bytes: Uint8Array) => void {
+  if (type.startsWith('application/vnd.amazon.eventstream')) return awsEventStream(onEvent)
+  const decoder = new TextDecoder()
+  if (type.startsWith('application/json')) {
+    const feed = jsonArrayStream(onEvent)
+    return (bytes) => feed(decoder.decode(bytes, { stream: true }))
+  }
+  const parser = createParser({
+    onEvent,
+    onComment: (comment) => rewriter?.line(`: ${comment}\n`),
+    onRetry: (ms) => rewriter?.line(`retry: ${ms}\n`),
+  })
+  return (bytes) => parser.feed(decoder.decode(bytes, { stream: true }))
 }
 
 /**

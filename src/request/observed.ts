@@ -10,8 +10,9 @@ import type { CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
 
+/** Holds no Response: what hears of an abort must not keep alive what the caller has dropped. */
 export interface Observed {
-  readonly response: Response
+  readonly httpStatus: number
   readonly reading: RequestReading
   readonly operation: Operation
   readonly settler: Settler
@@ -19,18 +20,26 @@ export interface Observed {
   readonly parts: Pick<CorridorParts, 'receipts'>
 }
 
-/** A class of service that we have no price for makes the figure an estimate. */
-export function settleMeasured(
-  { settler, response }: Observed,
+/** What it has no price for makes the figure an estimate; see {@link chargeFor}. */
+export function settleReported(
+  { settler, httpStatus }: Observed,
   outcome: CallOutcome,
-  { tokens, servedModel, serviceTier }: ResponseUsage,
+  usage: ResponseUsage,
 ): Promise<void> {
-  const standard = serviceTier === null || serviceTier === 'default'
-  const quality = standard ? 'measured' : 'estimated'
-  return settler.settle({ outcome, quality, httpStatus: response.status, tokens, servedModel })
+  const { tokens, counts, providerCostNanoUsd, servedModel, serviceTier } = usage
+  return settler.settle({
+    outcome,
+    quality: usage.quality,
+    httpStatus,
+    tokens,
+    counts,
+    providerCostNanoUsd,
+    servedModel,
+    serviceTier,
+  })
 }
 
-/** Bytes of text that make at least one token in every tokenizer we know; see docs/metering. */
+/** Bytes of text that make at least one token in every tokenizer we know; see docs/providers.md. */
 const BYTES_PER_TOKEN = 3
 
 /** No usage that can be trusted: charged by estimate, never zero. */
@@ -44,7 +53,7 @@ export function settleUnread(
 
 /** @param outputTokens - delivered so far; charged up to what the request could produce at most. */
 export function settleEstimated(
-  { settler, reading, response }: Observed,
+  { settler, reading, httpStatus }: Observed,
   outcome: CallOutcome,
   outputTokens: number,
 ): Promise<void> {
@@ -53,8 +62,26 @@ export function settleEstimated(
   return settler.settle({
     outcome,
     quality: 'estimated',
-    httpStatus: response.status,
+    httpStatus,
     tokens,
+    counts: {},
+    providerCostNanoUsd: null,
     servedModel: null,
+    serviceTier: null,
   })
+}
+
+/** Stands for a response and everything that reads it: all of them hold it, and nothing else does. */
+export type Life = Readonly<Record<string, never>>
+
+const dropped = new FinalizationRegistry<() => void>((end) => end())
+
+/**
+ * Makes the life of a response; `end` is called when it is over without a word: the answer was thrown
+ * away unread, which is known when its memory is taken back. `end` must not lead to the response.
+ */
+export function lifeOf(end: () => void): Life {
+  const life = {}
+  dropped.register(life, end)
+  return life
 }

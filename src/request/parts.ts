@@ -10,10 +10,11 @@ import type { Reporter } from '../kernel/events.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { KeyInfo, KeyIssuer } from '../keys/key-issuer.ts'
 import type { ScopePolicy } from '../policy/scope-policy.ts'
-import type { Operation, Provider, RequestReading } from '../providers/provider.ts'
+import type { Operation, PathValues, Provider, RequestReading } from '../providers/provider.ts'
 import type { SecretInfo, SecretStore } from '../secrets/secret-store.ts'
 import type { AccountRef, Amounts } from '../storage/ledger-records.ts'
 import type { CredentialSource, TenantRecord } from '../storage/records.ts'
+import type { AppliedMarkup, MarkupBook } from '../usage/markup.ts'
 import type { PriceRow, PriceTable } from '../usage/price.ts'
 import type { HoldMode } from './hold-amounts.ts'
 import type { Receipt, ReceiptBook } from './receipt.ts'
@@ -21,10 +22,14 @@ import type { Receipt, ReceiptBook } from './receipt.ts'
 /** The ports and settings that every call shares. */
 export interface CorridorParts {
   readonly issuer: KeyIssuer
+  /** For contexts without a key; `null` when there is no such tenant. */
+  readonly findTenant: (tenantId: string) => Promise<TenantRecord | null>
   readonly policy: ScopePolicy
   readonly guard: BudgetGuard
   readonly secrets: SecretStore
   readonly prices: PriceTable
+  /** What tenants are billed beyond the cost. */
+  readonly markups: MarkupBook
   /** What calls cost in credits; `null`: credits are not counted. */
   readonly credits: CreditRates | null
   readonly providers: ReadonlyMap<string, ProviderSetting>
@@ -54,12 +59,12 @@ export interface ProviderSetting {
   readonly baseUrl: string
   /** The operator's own credential, for tenants whose source is `platform`. */
   readonly platformFields: Readonly<Record<string, Secret>> | null
+  /** Public fields of that credential. */
+  readonly platformPublic: Readonly<Record<string, string>>
 }
 
-/** Who calls, and what for. Given once to `withTenantKey` or `fetch`, used for every call. */
-export interface CallContext {
-  /** The platform key that came in with the request. */
-  readonly key: string | Secret
+/** Settings of calls, whoever makes them. */
+export interface CallSettings {
   /** Needed when the key has several scopes. */
   readonly scope?: string | undefined
   /** Default: the bound client's provider, else the one whose base URL the request names. */
@@ -72,9 +77,31 @@ export interface CallContext {
   /** What a call holds: `bound`, the most it can cost; `grow`, as much as its stream comes to. Default
    * the option `hold`. */
   readonly hold?: HoldMode | undefined
+  /** What the usage rows of the calls are marked with, for example `{ feature: 'summary' }`; at most 16,
+   * names of 1 to 64 of `A-Z a-z 0-9 _ . -`, values of 1 to 256 characters on one line. No secrets. */
+  readonly tags?: Readonly<Record<string, string>> | undefined
   /** Called once per attempt that held money, after it was settled or voided. */
   readonly onReceipt?: ((receipt: Receipt) => void) | undefined
 }
+
+/**
+ * Who calls, and what for: the holder of a platform key, or, for work that the host starts itself, a
+ * tenant that the host vouches for; then the scope has to be named. Given once, used for every call.
+ */
+export type CallContext = CallSettings &
+  (
+    | {
+        /** The platform key that came in with the request. */
+        readonly key: string | Secret
+        readonly tenantId?: undefined
+      }
+    | {
+        readonly key?: undefined
+        /** In place of a key. Never take it from a request: whoever can choose it is any tenant. */
+        readonly tenantId: string
+        readonly scope: string
+      }
+  )
 
 /** A request as it came out of the client, read once. */
 export interface OutgoingRequest {
@@ -92,10 +119,13 @@ export interface OutgoingRequest {
 export interface Target {
   readonly setting: ProviderSetting
   readonly operation: Operation
+  /** What stood in the places that the path of the operation leaves open. */
+  readonly path: PathValues
 }
 
 export interface Caller {
-  readonly key: KeyInfo
+  /** `null`: the host vouches for the tenant. */
+  readonly key: KeyInfo | null
   readonly tenant: TenantRecord
 }
 
@@ -108,25 +138,46 @@ export interface CredentialChoice {
   readonly secret: SecretInfo | null
   /** Where it may go; no trailing slash. */
   readonly baseUrl: string
+  /** What the provider may need to route the request, such as a deployment. */
+  readonly publicFields: Readonly<Record<string, string>>
 }
 
-/** Everything that was decided about one attempt before anything was spent. */
-export interface CallPlan extends Caller {
-  readonly request: OutgoingRequest
-  readonly target: Target
-  readonly reading: RequestReading
-  readonly scope: string
-  readonly credential: CredentialChoice
-  readonly price: PriceRow
+/** One attempt of a call, however it is made: what is held for it, charged and told on the receipt. */
+export interface HeldCall extends Caller {
+  /** Joins the attempts of one call. */
+  readonly callId: string
   /** UUIDv7: id of the attempt, of its hold and of its usage row. */
   readonly attemptId: string
+  readonly provider: string
+  /** As usage rows call it: `chat`, `responses` ... */
+  readonly operation: string
+  readonly model: string
+  readonly scope: string
+  readonly credential: CredentialChoice
+  /** `null`: whoever makes the call says what it cost. */
+  readonly price: PriceRow | null
+  readonly markup: AppliedMarkup
   /** What it holds at first: the upper bound of the cost, or less where the hold grows. */
   readonly amounts: Amounts
-  /** Tokens of output that these are for. */
+  /** Tokens of output that these are for, and that the call can come to. */
   readonly firstOutput: number
+  readonly mostOutput: number
+  /** What it has to hold for so many tokens of output. */
+  amountsFor(output: number): Amounts
   /** How long it may wait for them, in ms. */
   readonly waitMs: number
   /** Leaf first: key, tenant, its parents, root. */
   readonly accounts: readonly AccountRef[]
   readonly context: CallContext
+  readonly signal: AbortSignal | undefined
+  /** By the process's monotonic clock. */
+  readonly startedMs: number
+}
+
+/** Everything that was decided about one attempt before anything was spent. */
+export interface CallPlan extends HeldCall {
+  readonly request: OutgoingRequest
+  readonly target: Target
+  readonly reading: RequestReading
+  readonly price: PriceRow
 }

@@ -12,7 +12,7 @@ import { Secret } from '../kernel/secret.ts'
 import { idSchema, parse } from '../kernel/validate.ts'
 import type { KeyInfo } from '../keys/key-issuer.ts'
 import type { CredentialSource } from '../storage/records.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticateKey } from './authenticate.ts'
 import { accountPath, allowedScope } from './authorize.ts'
 import { chooseCredential } from './choose-credential.ts'
 import { explainDenial } from './explain-denial.ts'
@@ -85,7 +85,7 @@ async function decide(
   const setting = parts.providers.get(provider)
   if (!setting)
     throw new TenantKeysError('TK_PROVIDER_DENIED', { reason: 'this provider is not known' })
-  const caller = await authenticate(parts, ask)
+  const caller = await authenticateKey(parts, ask.key)
   const allowed = allowedScope(
     parts.policy.decide({ keyScopes: caller.key.scopes, scope, provider, model }),
     { provider, model },

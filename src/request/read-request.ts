@@ -5,6 +5,7 @@
  */
 import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidv7 } from '../kernel/ids.ts'
+import { matchPath } from '../providers/path-pattern.ts'
 import type {
   CallContext,
   CorridorParts,
@@ -92,7 +93,7 @@ function textOf(body: unknown): string {
  * The operation a request names: below the built-in or the operator's base URL of a provider, and one
  * of those that can be metered. Everything else is refused before the caller is even looked at.
  *
- * @throws TenantKeysError TK_ORIGIN_DENIED, TK_OPERATION_NOT_SUPPORTED
+ * @throws TenantKeysError TK_ORIGIN_DENIED, TK_OPERATION_NOT_SUPPORTED, TK_REQUEST_INVALID
  */
 export function matchTarget(
   parts: Pick<CorridorParts, 'providers'>,
@@ -101,17 +102,22 @@ export function matchTarget(
 ): Target {
   const settings = context.provider
     ? [parts.providers.get(context.provider)].filter((s) => s !== undefined)
-    : [...parts.providers.values()]
+    : parts.providers.values()
+  let nearest: ProviderSetting | null = null
   for (const setting of settings) {
-    const path = pathBelow(setting, request.url)
-    if (path === null) continue
-    const operation = setting.provider.operations.find(
-      (o) => o.path === path && o.method === request.method,
-    )
-    if (operation) return { setting, operation }
+    for (const base of [setting.provider.baseUrl, setting.baseUrl]) {
+      const path = pathBelow(base, request.url)
+      if (path === null) continue
+      nearest ??= setting
+      const target = operationAt(setting, path, request.method)
+      if (target) return target
+    }
+  }
+  if (nearest) {
+    const { id, operations } = nearest.provider
     throw new TenantKeysError('TK_OPERATION_NOT_SUPPORTED', {
-      provider: setting.provider.id,
-      hint: `supported: ${setting.provider.operations.map((o) => `${o.method} ${o.path}`).join(', ')}`,
+      provider: id,
+      hint: `supported: ${operations.map((o) => `${o.method} ${o.path}`).join(', ')}`,
     })
   }
   throw new TenantKeysError('TK_ORIGIN_DENIED', {
@@ -120,14 +126,32 @@ export function matchTarget(
   })
 }
 
-/** Compared segment by segment on the parsed URL, where dots and escapes are already resolved. */
-function pathBelow(setting: ProviderSetting, url: URL): string | null {
-  for (const base of [setting.provider.baseUrl, setting.baseUrl]) {
-    const { origin, pathname } = new URL(base)
-    const prefix = pathname.replace(/\/$/, '')
-    if (url.origin === origin && url.pathname.startsWith(`${prefix}/`)) {
-      return url.pathname.slice(prefix.length)
-    }
+function operationAt(setting: ProviderSetting, path: string, method: string): Target | null {
+  for (const operation of setting.provider.operations) {
+    if (operation.method !== method) continue
+    const values = matchPath(operation.path, path)
+    if (values === null) continue
+    if (values !== 'invalid') return { setting, operation, path: values }
+    throw new TenantKeysError('TK_REQUEST_INVALID', {
+      provider: setting.provider.id,
+      field: 'url',
+      reason: 'expected an id of letters, digits and . _ : @ + - in the path',
+    })
   }
   return null
+}
+
+/** Base URLs come from the sources and the options only, so these few are kept. */
+const bases = new Map<string, { readonly origin: string; readonly prefix: string }>()
+
+/** Compared segment by segment on the parsed URL, where dots and escapes are already resolved. */
+function pathBelow(base: string, url: URL): string | null {
+  let known = bases.get(base)
+  if (!known) {
+    const { origin, pathname } = new URL(base)
+    known = { origin, prefix: pathname.replace(/\/$/, '') }
+    bases.set(base, known)
+  }
+  if (url.origin !== known.origin || !url.pathname.startsWith(`${known.prefix}/`)) return null
+  return url.pathname.slice(known.prefix.length)
 }

@@ -16,7 +16,8 @@ import type {
   UsageQuality,
 } from '../storage/ledger-records.ts'
 import type { CredentialSource } from '../storage/records.ts'
-import type { CallPlan } from './parts.ts'
+import type { Charge } from '../usage/charge.ts'
+import type { HeldCall } from './parts.ts'
 
 /** As JSON its amounts are decimal strings. */
 export interface Receipt {
@@ -25,9 +26,12 @@ export interface Receipt {
   /** This attempt; also the id of its usage row. */
   readonly attemptId: string
   readonly tenantId: string
-  readonly keyId: string
+  /** `null`: the host vouched for the tenant. */
+  readonly keyId: string | null
   readonly scope: string
   readonly provider: string
+  /** `chat`, `responses`, `messages` ... */
+  readonly operation: string
   readonly model: string
   /** As the provider names it; `null`: not said. Never picks the price. */
   readonly servedModel: string | null
@@ -40,17 +44,27 @@ export interface Receipt {
     readonly secretVersion: number | null
     /** Mask of a tenant's own credential, for example `sk-...***...xyz9`. */
     readonly masked: string | null
-    readonly origin: string
+    /** Where it was sent; `null`: in a callback, which says it to nobody. */
+    readonly origin: string | null
   }
   /** `voided`: the provider refused or was never reached; nothing was charged. */
   readonly outcome: CallOutcome | 'voided'
   readonly quality: UsageQuality
   readonly httpStatus: number | null
   readonly tokens: TokenUsage
+  /** What else was counted, such as `web_search_requests`; empty: nothing. */
+  readonly counts: Readonly<Record<string, number>>
+  /** Id of the price row, then what else decided: ` tier:flex`, ` web_search_requests?` for what had no
+   * price, ` markup:standard@1`. `said`: whoever made the call
+   * said what it cost. */
   readonly priceId: string
   readonly costNanoUsd: bigint
   /** The same as an exact decimal string. */
   readonly costUsd: string
+  /** A gateway's own figure for the call; `null`: it gave none. */
+  readonly providerCostNanoUsd: bigint | null
+  /** It is another than ours, by more than rounding explains. */
+  readonly providerCostDiffers: boolean
   /** What the tenant is billed, cost with its markup; 0 when it is not billable. */
   readonly chargedNanoUsd: bigint
   /** The same as an exact decimal string. */
@@ -98,31 +112,40 @@ export interface CallEnd {
   readonly quality: UsageQuality
   readonly httpStatus: number | null
   readonly tokens: TokenUsage
+  readonly counts: Readonly<Record<string, number>>
+  readonly providerCostNanoUsd: bigint | null
   readonly servedModel: string | null
+  /** Said by whoever made the call, instead of a price. */
+  readonly costNanoUsd?: bigint
+  /** Bytes of the answer that were read; default: not counted. */
+  readonly responseBytes?: number
+  /** The class of service that it was served in; `null`: the standard one. */
+  readonly serviceTier: string | null
 }
 
 export function makeReceipt(
-  plan: CallPlan,
+  call: HeldCall,
   end: Omit<CallEnd, 'outcome'> & { readonly outcome: Receipt['outcome'] },
-  charge: {
-    readonly costNanoUsd: bigint
-    readonly chargedNanoUsd: bigint
+  settlement: {
+    readonly charge: Pick<Charge, 'costNanoUsd' | 'chargedNanoUsd' | 'priceId' | 'differs'>
     /** What the ledger answered; `null`: nothing, or the hold was voided. */
     readonly result: (SettleResult & { ok: true }) | null
     /** False when the store has not confirmed it. */
     readonly settled: boolean
   },
 ): Receipt {
-  const { credential, key, tenant, request, target, price } = plan
-  const { result, settled, costNanoUsd, chargedNanoUsd } = charge
+  const { credential, key, tenant } = call
+  const { result, settled, charge } = settlement
+  const { costNanoUsd, chargedNanoUsd } = charge
   const receipt = {
-    callId: request.callId,
-    attemptId: plan.attemptId,
+    callId: call.callId,
+    attemptId: call.attemptId,
     tenantId: tenant.id,
-    keyId: key.keyId,
-    scope: plan.scope,
-    provider: target.setting.provider.id,
-    model: plan.reading.model,
+    keyId: key?.keyId ?? null,
+    scope: call.scope,
+    provider: call.provider,
+    operation: call.operation,
+    model: call.model,
     servedModel: end.servedModel,
     paidBy: credential.source,
     credential: {
@@ -130,15 +153,18 @@ export function makeReceipt(
       secretId: credential.secret?.id ?? null,
       secretVersion: credential.secret?.version ?? null,
       masked: credential.secret?.masked ?? null,
-      origin: new URL(credential.baseUrl).origin,
+      origin: call.price === null ? null : new URL(credential.baseUrl).origin,
     },
     outcome: end.outcome,
     quality: end.quality,
     httpStatus: end.httpStatus,
     tokens: end.tokens,
-    priceId: price.id,
+    counts: end.counts,
+    priceId: charge.priceId,
     costNanoUsd,
     costUsd: formatUsd(costNanoUsd),
+    providerCostNanoUsd: end.providerCostNanoUsd,
+    providerCostDiffers: charge.differs,
     chargedNanoUsd,
     chargedUsd: formatUsd(chargedNanoUsd),
     billable: credential.source === 'platform',

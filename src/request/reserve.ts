@@ -5,8 +5,9 @@
  */
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { CallIds, ExtendResult, ReserveResult } from '../storage/ledger-records.ts'
+import { SAID } from '../usage/charge.ts'
 import { explainDenial } from './explain-denial.ts'
-import type { CallPlan, CorridorParts } from './parts.ts'
+import type { CorridorParts, HeldCall } from './parts.ts'
 
 /**
  * @throws TenantKeysError TK_BUDGET_EXHAUSTED, TK_BUDGET_CONTENDED, TK_RATE_LIMITED,
@@ -14,45 +15,39 @@ import type { CallPlan, CorridorParts } from './parts.ts'
  */
 export async function reserve(
   parts: Pick<CorridorParts, 'guard' | 'holdTtlMs'>,
-  plan: CallPlan,
+  call: HeldCall,
 ): Promise<void> {
-  const { tenant, attemptId: holdId, accounts, amounts } = plan
+  const { tenant, attemptId: holdId, accounts, amounts } = call
   const item = {
     holdId,
     tenantId: tenant.id,
     accounts,
     amounts,
-    paidBy: plan.credential.source,
+    paidBy: call.credential.source,
     ttlMs: parts.holdTtlMs,
-    call: callIds(plan),
+    call: callIds(call),
   }
-  const waiting = { waitMs: plan.waitMs, signal: plan.request.signal }
+  const waiting = { waitMs: call.waitMs, signal: call.signal }
   const result = await parts.guard.reserve(item, waiting).catch((error: unknown) => {
     const replyLost = TenantKeysError.isInstance(error) && error.outcome === 'unknown'
     if (!replyLost) throw error
     // The hold may stand. The same id again gets the same answer (T-B5).
     return parts.guard.reserve(item, waiting)
   })
-  if (!result.ok) throw refusal(plan, result)
+  if (!result.ok) throw refusal(call, result)
 }
 
 /** What a caller is told when a hold is refused, or may not grow. */
 export function refusal(
-  { tenant, key }: CallPlan,
+  { tenant, key }: HeldCall,
   { code, denial }: (ReserveResult | ExtendResult) & { readonly ok: false },
 ): TenantKeysError {
-  const where = { tenantId: tenant.id, keyId: key.keyId }
+  const where = { tenantId: tenant.id, ...(key ? { keyId: key.keyId } : {}) }
   return new TenantKeysError(code, denial ? { ...where, ...explainDenial(denial) } : where)
 }
 
 /** The ids that hold, usage row and events carry. */
-export function callIds(plan: CallPlan): CallIds {
-  return {
-    callId: plan.request.callId,
-    keyId: plan.key.keyId,
-    scope: plan.scope,
-    provider: plan.target.setting.provider.id,
-    model: plan.reading.model,
-    priceId: plan.price.id,
-  }
+export function callIds(call: HeldCall, priceId = call.price?.id ?? SAID): CallIds {
+  const { callId, key, scope, provider, model } = call
+  return { callId, keyId: key?.keyId ?? null, scope, provider, model, priceId }
 }

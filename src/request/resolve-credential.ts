@@ -5,7 +5,7 @@
  */
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { Secret } from '../kernel/secret.ts'
-import type { CallPlan, CorridorParts } from './parts.ts'
+import type { CallPlan, CorridorParts, HeldCall } from './parts.ts'
 import type { Settler } from './settle.ts'
 
 /** Headers by which a client or its platform says who it is; none may reach a tenant's call. */
@@ -14,8 +14,17 @@ const IDENTITY_HEADERS = [
   'api-key',
   'x-api-key',
   'x-goog-api-key',
+  'x-goog-user-project',
+  'x-amz-security-token',
+  'x-amz-date',
+  'x-amz-content-sha256',
   'openai-organization',
   'openai-project',
+  // How a platform's application names itself at OpenRouter.
+  'http-referer',
+  'x-title',
+  'x-openrouter-title',
+  'x-openrouter-categories',
   'cookie',
   'proxy-authorization',
 ]
@@ -45,7 +54,7 @@ const CONNECTION_HEADERS = [
  * @throws TenantKeysError TK_SECRET_NOT_FOUND, TK_ENVELOPE_OPEN_FAILED, TK_KEK_UNKNOWN, TK_STORE_*
  */
 export async function resolveCredential(
-  parts: Pick<CorridorParts, 'secrets'>,
+  parts: Pick<CorridorParts, 'secrets' | 'providers'>,
   plan: CallPlan,
   settler: Settler,
 ): Promise<Headers> {
@@ -63,13 +72,12 @@ export async function resolveCredential(
   }
 }
 
-async function openFields(
-  parts: Pick<CorridorParts, 'secrets'>,
-  plan: CallPlan,
+/** @throws as {@link resolveCredential} */
+export async function openFields(
+  parts: Pick<CorridorParts, 'secrets' | 'providers'>,
+  { credential, tenant, provider }: HeldCall,
 ): Promise<Readonly<Record<string, Secret>>> {
-  const { credential, tenant, target } = plan
-  const provider = target.setting.provider.id
-  if (credential.secret === null) return target.setting.platformFields ?? {}
+  if (credential.secret === null) return parts.providers.get(provider)?.platformFields ?? {}
   const { id, name, version, origin } = credential.secret
   const opened = await parts.secrets.open({ tenantId: tenant.id, provider, name })
   // Replaced between choosing and opening, or deleted and stored anew, which starts at version 1

@@ -7,6 +7,8 @@
 
 /** What is done with the bytes as they pass. None of these may throw. */
 export interface BodyWatcher {
+  /** Held for as long as the body can be read. */
+  readonly life?: object
   /** @returns the bytes to hand on; empty when all of them stay hidden. A promise only where there
    * is something to wait for: it would cost every chunk of every stream. */
   chunk(value: Uint8Array): Uint8Array | Promise<Uint8Array>

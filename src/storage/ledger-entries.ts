@@ -99,6 +99,17 @@ export type Repair =
     }
   | { readonly kind: 'usage' | 'hold'; readonly tenantId: string; readonly holdId: string }
 
+/** A price for a usage row that had none; made only if the row still says what it was read to say. */
+export interface Repricing {
+  readonly tenantId: string
+  /** Of the usage row. */
+  readonly id: string
+  readonly was: Pick<UsageRecord, 'priceId' | 'costNanoUsd'>
+  readonly becomes: Pick<UsageRecord, 'costNanoUsd' | 'chargedNanoUsd' | 'quality'> & {
+    readonly priceId: string
+  }
+}
+
 export interface PruneQuery {
   /** Age in ms since a hold has ended; at least 172,800,000 (48 h). */
   readonly olderThanMs: number

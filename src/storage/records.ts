@@ -116,3 +116,10 @@ export interface OutboxRecord {
   readonly payload: string
   readonly attempts: number
 }
+
+/** An event that no sink can take. */
+export interface QuarantinedEvent extends OutboxRecord {
+  readonly quarantinedAtMs: number
+  /** Why, as the exporter found it; never content of the event. */
+  readonly reason: string
+}

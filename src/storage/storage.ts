@@ -23,8 +23,12 @@
  * - ST-14 Of the values pinned under one name the first stays for good, and every caller is given it.
  * - ST-15 An entry and its change of a counter are written in one step, once per tenant and id.
  * - ST-16 `audit` reads one moment; a repair changes nothing when what it is based on has changed.
- * - ST-17 A store that pushes tells every listener of `onEpoch` soon after a change of a key or a
+ * - ST-17 An event leaves the queue by its lease only: acknowledged, or set aside with a reason; one
+ *   that was set aside is kept, listed, and handed out again after it was put back.
+ * - ST-18 A store that pushes tells every listener of `onEpoch` soon after a change of a key or a
  *   tenant, whichever handle made it. A call tells nothing else and may come without a change.
+ * - ST-19 A usage row is repriced once from what it said: row, entries, sums, event and `also` in one
+ *   step, or nothing.
  *
  * Inputs are checked and defaults filled before a store sees them; records come back frozen or fresh,
  * never shared with the store's own state.
@@ -32,7 +36,14 @@
  * @module
  */
 import type { Also } from './also.ts'
-import type { LedgerSnapshot, NewEntry, PostedEntry, PruneQuery, Repair } from './ledger-entries.ts'
+import type {
+  LedgerSnapshot,
+  NewEntry,
+  PostedEntry,
+  PruneQuery,
+  Repair,
+  Repricing,
+} from './ledger-entries.ts'
 import type {
   AccountRef,
   Amounts,
@@ -60,6 +71,7 @@ import type {
   KeyState,
   OutboxRecord,
   PlanRef,
+  QuarantinedEvent,
   SecretRecord,
   TenantRecord,
 } from './records.ts'
@@ -302,23 +314,62 @@ export interface LedgerCommands {
   audit(tenantId: string): Promise<LedgerSnapshot | null>
   /** @returns false when there was nothing to mend any more; then `also` is not written. */
   repair(repair: Repair, also: Also): Promise<boolean>
+  /**
+   * Gives a usage row its price: writes the row, an entry for each budget in US dollars that it was
+   * charged to, their counters or history, an event `usage.repriced` and `also` in one step.
+   * @returns the row as it now is; `null` when the tenant has no such row or it says something else by
+   *   now, and nothing was written.
+   * @throws TK_INPUT_INVALID when what is used would fall below zero or leave 64 bits;
+   *   TK_BUDGET_ENTRY_MISMATCH
+   */
+  reprice(item: Repricing, also: Also): Promise<UsageRecord | null>
   /** Forgets finished holds, none of whose events waits in the outbox, oldest id first; usage rows
    * stay. A pruned hold that was settled refuses its id for good, by its usage row.
    * @returns how many. @throws TK_INPUT_INVALID */
   prune(query: PruneQuery): Promise<number>
 }
 
-/** What usage can be grouped by. */
-export type UsageDimension = 'tenant' | 'key' | 'scope' | 'provider' | 'model'
+/** What usage rows are told apart by. `billable` is `true` or `false` as text; `tag:team` is the tag
+ * `team`. */
+export type UsageAttribute =
+  | 'key'
+  | 'scope'
+  | 'provider'
+  | 'model'
+  | 'operation'
+  | 'billable'
+  | `tag:${string}`
 
-export interface UsageQuery {
-  /** `null`: all tenants. */
-  readonly tenantId: string | null
+/** What usage can be grouped by. */
+export type UsageDimension = 'tenant' | 'day' | UsageAttribute
+
+/** Which usage rows are meant. */
+export interface UsageFilter {
   /** Settled at or after; `null`: from the start. */
   readonly fromMs: number | null
   /** Settled before; `null`: until now. */
   readonly untilMs: number | null
+  /** Only rows with these values; `null`: that have none. Default: all. */
+  readonly where?: Readonly<Partial<Record<UsageAttribute, string | null>>>
+}
+
+export interface UsageDay {
+  /** For example `2026-01-15`. */
+  readonly day: string
+  readonly fromMs: number
+  readonly untilMs: number
+}
+
+export interface UsageQuery extends UsageFilter {
+  /** `null`: all tenants. */
+  readonly tenantId: string | null
   readonly by: readonly UsageDimension[]
+  /** With `day` among `by`: the days, ascending, that do not overlap; rows of no such day are left out. */
+  readonly days?: readonly UsageDay[]
+  /** Groups behind this one: its values, in the order of `by`. Default: from the first. */
+  readonly after?: readonly (string | null)[] | null
+  /** At most so many groups; default all. */
+  readonly limit?: number
 }
 
 /** One group; the dimensions not asked for are `null`. */
@@ -328,16 +379,62 @@ export interface UsageTotal {
   readonly scope: string | null
   readonly provider: string | null
   readonly model: string | null
+  readonly operation: string | null
+  readonly billable: string | null
+  readonly day: string | null
+  /** Of the tags asked for, without `tag:`. */
+  readonly tags: Readonly<Record<string, string | null>>
+  /** Attempts that were charged, also with nothing. */
   readonly calls: number
+  /** Of these: answered to the end. */
+  readonly completedCalls: number
+  readonly estimatedCalls: number
+  readonly unknownCalls: number
+  readonly billableCalls: number
+  /** Of these: part of the input came from the provider's cache. */
+  readonly cacheHitCalls: number
   readonly inputTokens: number
+  readonly cacheReadTokens: number
+  readonly cacheWriteTokens: number
+  readonly cacheWrite1hTokens: number
+  readonly inputAudioTokens: number
   readonly outputTokens: number
+  readonly reasoningTokens: number
+  readonly outputAudioTokens: number
   readonly costNanoUsd: bigint
+  /** The part of the cost that billable calls made. */
+  readonly billableCostNanoUsd: bigint
+  readonly chargedNanoUsd: bigint
+  /** Units of the host's own, as budgets of the unit `credits` count them. */
+  readonly credits: bigint
+  /** Calls whose duration was measured, and the sum of their durations. */
+  readonly timedCalls: number
+  readonly durationMs: number
+  readonly responseBytes: number
+}
+
+export interface UsageListQuery extends UsageFilter {
+  readonly tenantId: string
+  /** Rows behind this one; `null`: from the first. */
+  readonly after: { readonly settledAtMs: number; readonly id: string } | null
+  readonly limit: number
 }
 
 export interface UsageCommands {
-  /** In order of the dimensions asked for. */
+  /** In order of the dimensions asked for, absent values first. Summed by the store: at most `limit`
+   * groups are in memory. */
   totals(query: UsageQuery): Promise<readonly UsageTotal[]>
+  /** In order of settlement, then of id. */
+  list(query: UsageListQuery): Promise<readonly UsageRecord[]>
   get(at: { readonly tenantId: string; readonly id: string }): Promise<UsageRecord | null>
+}
+
+export interface Backlog {
+  /** Events to be exported, leased ones too. */
+  readonly waiting: number
+  readonly quarantined: number
+  /** When the oldest that waits was written; `null`: none waits. */
+  readonly oldestAtMs: number | null
 }
 
 export interface OutboxCommands {
@@ -348,6 +445,26 @@ export interface OutboxCommands {
   }>
   /** Removes events that this lease still holds. @returns how many. */
   ack(at: { readonly leaseId: string; readonly ids: readonly string[] }): Promise<number>
+  /** Gives back events that this lease still holds; no lease is handed them for `delayMs` more, 0 to
+   * 86,400,000. @returns how many. */
+  release(at: {
+    readonly leaseId: string
+    readonly ids: readonly string[]
+    readonly delayMs: number
+  }): Promise<number>
+  /** Sets aside events that this lease still holds: they stay, and no lease is handed them until they
+   * are requeued. @returns how many. */
+  quarantine(at: {
+    readonly leaseId: string
+    readonly events: readonly { readonly id: string; readonly reason: string }[]
+  }): Promise<number>
+  /** What was set aside, in order of id. */
+  quarantined(query: PageQuery): Promise<Page<QuarantinedEvent>>
+  /** Puts events that were set aside back into the queue, with no attempts; `also` is written unless
+   * none of them was. @returns how many. */
+  requeue(ids: readonly string[], also: Also): Promise<number>
+  /** How much waits. Counts up to `limit` of each, so that a large queue costs no more than that. */
+  backlog(query: { readonly limit: number }): Promise<Backlog>
 }
 
 export interface AuditCommands {

@@ -1,5 +1,5 @@
 /**
- * What a token costs: one row per provider and model, in integers.
+ * What a call costs by its tokens and other counts: one row per provider and model, in integers.
  *
  * Unit: pico-USD (1e-12 USD) per token. A price of 1 USD per 1M tokens is 1,000,000 pUSD per token,
  * so `$0.15` per 1M is 150,000. Six decimals of a price per 1M are exact; a finer one is rounded up
@@ -7,13 +7,17 @@
  *
  * @module
  */
+import type { Ratio } from './rate.ts'
 
 /**
- * pUSD per token, by class. A class without a rate of its own is priced as the class it is part of:
+ * pUSD per token, by class. A class without a rate of its own (`null`) is priced as the class it is
+ * part of:
  *
- * - `cacheRead`, `cacheWrite`, `inputAudio`: as `input`
- * - `cacheReadAudio`: as `inputAudio`, so that no discount is assumed
- * - `outputAudio`: as `output`
+ * - `cacheRead`, `cacheWrite`, `inputAudio`, `inputImage`, `inputVideo`: as `input`
+ * - `cacheWrite1h`: as `cacheWrite`
+ * - `cacheReadAudio`, `cacheReadImage`: as the audio or image they are, so that no discount is assumed;
+ *   images without rates at all: as `cacheRead`
+ * - `outputAudio`, `outputImage`, `outputVideo`, `reasoning`, `citation`: as `output`
  *
  * `output: null` says that the model is not priced for output (embeddings): a call that may produce
  * output is refused, and output that comes all the same is charged as `input`, never as nothing.
@@ -21,11 +25,22 @@
 export interface TokenRates {
   readonly input: bigint
   readonly cacheRead: bigint | null
+  /** Tokens written to a cache, by default for some minutes. */
   readonly cacheWrite: bigint | null
+  /** The same for an hour. */
+  readonly cacheWrite1h: bigint | null
   readonly inputAudio: bigint | null
   readonly cacheReadAudio: bigint | null
+  readonly inputImage: bigint | null
+  readonly cacheReadImage: bigint | null
+  readonly inputVideo: bigint | null
   readonly output: bigint | null
   readonly outputAudio: bigint | null
+  readonly outputImage: bigint | null
+  readonly outputVideo: bigint | null
+  readonly reasoning: bigint | null
+  /** Tokens of cited sources, which Perplexity counts apart. */
+  readonly citation: bigint | null
 }
 
 /** Other rates for long requests. */
@@ -35,7 +50,16 @@ export interface PriceTier {
   readonly rates: TokenRates
 }
 
-export interface PriceRow {
+/** What tokens cost in one class of service. */
+export interface TokenPrices {
+  readonly rates: TokenRates
+  /** Ascending. The whole request, output too, is priced at the highest tier it reaches. */
+  readonly tiers: readonly PriceTier[]
+  /** What the sum over the tokens is multiplied with, such as `[1, 2]` for a batch. */
+  readonly ratio: Ratio
+}
+
+export interface PriceRow extends TokenPrices {
   /** Names source, model and version; kept on holds and usage rows. */
   readonly id: string
   readonly version: string
@@ -43,59 +67,47 @@ export interface PriceRow {
   /** As the table names it; the request may have used an alias or a dated id. */
   readonly model: string
   readonly currency: 'USD'
-  readonly rates: TokenRates
-  /** Ascending. The whole request, output too, is priced at the highest tier it reaches. */
-  readonly tiers: readonly PriceTier[]
+  /**
+   * pUSD for each of what is counted beside tokens, by its name in the `counts` of a usage row, for
+   * example `web_search_requests` or `images`. `requests` is charged once for every call.
+   */
+  readonly units: Readonly<Record<string, bigint>>
+  /** Classes of service that cost something else than the standard one, by the provider's name. */
+  readonly serviceTiers: Readonly<Record<string, TokenPrices>>
+  /** What this price changes to within a day from when it was asked for, ascending. */
+  readonly next: readonly { readonly fromMs: number; readonly row: PriceRow }[]
   /** Tokens of input and output together; `null`: not known. */
   readonly contextWindow: number | null
   /** Tokens of output per choice; `null`: not known. */
   readonly maxOutput: number | null
   /** True when a rate was finer than 1 pUSD and was rounded up. */
   readonly roundedUp: boolean
-  /** What else the source charges for and these rates leave out, as the source names it. */
+  /** What else the source charges for and this row leaves out, as the source names it. */
   readonly unpriced: readonly string[]
+  /** `provider`: what the provider reports that it charged, where it does, counts instead. */
+  readonly use: 'table' | 'provider'
+  /** False for a model that nobody priced and the host lets through; see {@link unpricedRow}. */
+  readonly known: boolean
 }
 
-/**
- * A price of the host's own, in US dollars per 1M tokens as decimal strings such as `'0.15'`, from 0
- * to 1,000,000. It wins over the bundled table for exactly this provider and model.
- */
-export interface HostPrice {
-  readonly provider: string
-  /** As requests name it, compared as it is written. */
-  readonly model: string
-  readonly inputUsdPerMTok: string
-  readonly outputUsdPerMTok: string
-  /** A class left out is priced as the class it is part of. */
-  readonly cacheReadUsdPerMTok?: string | undefined
-  readonly cacheWriteUsdPerMTok?: string | undefined
-  /** Left out, calls with audio are refused: audio costs a multiple of text. */
-  readonly inputAudioUsdPerMTok?: string | undefined
-  readonly cacheReadAudioUsdPerMTok?: string | undefined
-  readonly outputAudioUsdPerMTok?: string | undefined
-  /** Other rates for requests whose total input is above a threshold, ascending; a rate left out stays
-   * as in the row. */
-  readonly tiers?:
-    | readonly ({
-        readonly aboveInputTokens: number
-        readonly inputUsdPerMTok?: string | undefined
-        readonly outputUsdPerMTok?: string | undefined
-      } & Pick<
-        HostPrice,
-        | 'cacheReadUsdPerMTok'
-        | 'cacheWriteUsdPerMTok'
-        | 'inputAudioUsdPerMTok'
-        | 'cacheReadAudioUsdPerMTok'
-        | 'outputAudioUsdPerMTok'
-      >)[]
-    | undefined
-  /** Input and output together, in tokens. Without it, requests with images or files are refused. */
-  readonly contextWindow?: number | undefined
-  /** Per choice, in tokens. */
-  readonly maxOutputTokens?: number | undefined
-  /** Shown in the ids of price rows; change it with the price. Default `unversioned`. */
-  readonly version?: string | undefined
+/** What is counted of a call and decides its price. */
+export interface Counted {
+  /** By name; an absent one is 0. Also token classes that {@link TokenUsage} has no field for. */
+  readonly counts?: Readonly<Record<string, number>>
+  /** A class of service, as the provider names it; `null`: the standard one. */
+  readonly serviceTier?: string | null
 }
+
+/** Token classes that come in `counts`: parts of the input or of the output. */
+export const COUNTED_TOKENS = {
+  cacheReadAudio: 'cache_read_audio_tokens',
+  inputImage: 'input_image_tokens',
+  cacheReadImage: 'cache_read_image_tokens',
+  inputVideo: 'input_video_tokens',
+  outputImage: 'output_image_tokens',
+  outputVideo: 'output_video_tokens',
+  citation: 'citation_tokens',
+} as const satisfies Partial<Record<keyof TokenRates, string>>
 
 export interface PriceTable {
   /**
@@ -109,48 +121,27 @@ export interface PriceTable {
   }): Promise<PriceRow | null>
 }
 
-export interface ParsedRate {
-  readonly rate: bigint
-  readonly roundedUp: boolean
+export const NO_RATES: TokenRates = {
+  input: 0n,
+  cacheRead: null,
+  cacheWrite: null,
+  cacheWrite1h: null,
+  inputAudio: null,
+  cacheReadAudio: null,
+  inputImage: null,
+  cacheReadImage: null,
+  inputVideo: null,
+  output: null,
+  outputAudio: null,
+  outputImage: null,
+  outputVideo: null,
+  reasoning: null,
+  citation: null,
 }
 
-/** 1 USD per token: with at most 1e9 tokens either way no call can pass a 63-bit amount of nano-USD. */
-const MAX_RATE = 1_000_000_000_000n
-
-const DECIMAL = /^(\d{1,7})(?:\.(\d{1,30}))?$/
-
-/**
- * @param usdPerMTok - decimal string in US dollars per 1M tokens, 0 to 1,000,000, at most 30 decimals.
- * @returns `null` for everything else: numbers, signs, exponents, blanks, too large.
- */
-export function rateFromText(usdPerMTok: unknown): ParsedRate | null {
-  const match = typeof usdPerMTok === 'string' ? DECIMAL.exec(usdPerMTok) : null
-  if (!match) return null
-  const [, whole = '', fraction = ''] = match
-  return inRange(scaled(whole + fraction, fraction.length))
-}
-
-/**
- * A price that its source keeps as a float: read by the shortest decimal that names it, which is the
- * decimal the source wrote down.
- *
- * @returns `null` for what is no price: negative, not finite, too large.
- */
-export function rateFromNumber(usdPerMTok: unknown): ParsedRate | null {
-  if (typeof usdPerMTok !== 'number' || !(usdPerMTok >= 0 && Number.isFinite(usdPerMTok)))
-    return null
-  const [mantissa = '', exponent = '0'] = String(usdPerMTok).split('e')
-  const [whole = '', fraction = ''] = mantissa.split('.')
-  return inRange(scaled(whole + fraction, fraction.length - Number(exponent)))
-}
-
-const inRange = (parsed: ParsedRate): ParsedRate | null => (parsed.rate <= MAX_RATE ? parsed : null)
-
-/** `digits` with the point `decimals` places from the right, times 1e6 (USD per 1M to pUSD per token). */
-function scaled(digits: string, decimals: number): ParsedRate {
-  const shift = decimals - 6
-  if (shift <= 0) return { rate: BigInt(digits) * 10n ** BigInt(-shift), roundedUp: false }
-  const unit = 10n ** BigInt(shift)
-  const rate = (BigInt(digits) + unit - 1n) / unit
-  return { rate, roundedUp: rate * unit !== BigInt(digits) }
+/** The row that holds at a moment: `row`, or what it has changed to. */
+export function rowAt(row: PriceRow, atMs: number): PriceRow {
+  let current = row
+  for (const { fromMs, row: later } of row.next) if (fromMs <= atMs) current = later
+  return current
 }

@@ -1,21 +1,22 @@
 /**
- * The child process of killed-calls.test.ts: makes calls through the whole corridor and exports usage
+ * The child process of the tests that kill callers: makes calls through the whole corridor and exports usage
  * events, until it is killed. What it was told is done, it writes to a file at once: a process that is
  * killed loses nothing that the kernel has.
  *
  * @module
  */
 import { appendFileSync } from 'node:fs'
-import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import { definePolicy } from '../../src/policy/define-policy.ts'
 import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import { createTenantKeys } from '../../src/tenant-keys.ts'
+import { openStore, type StoreSpec } from '../support/open-store.ts'
 import { testKey } from '../support/test-key.ts'
 
-const [, , file = '', baseUrl = '', key = '', acknowledged = '', exported = ''] = process.argv
+const [, , opens = '', baseUrl = '', key = '', acknowledged = '', exported = '', ttlMs = ''] =
+  process.argv
 const URL_OF_CHAT = 'https://api.openai.com/v1/chat/completions'
 
-const storage = sqlite({ file, synchronous: 'NORMAL', busyTimeoutMs: 60_000 })
+const { storage } = openStore(JSON.parse(opens) as StoreSpec)
 const tk = await createTenantKeys({
   storage,
   keyWrapper: localKeyWrapper([{ id: 'kek-1', key: testKey(1) }]),
@@ -24,11 +25,15 @@ const tk = await createTenantKeys({
     scopes: { 'support:chat': { providers: ['openai'], models: ['gpt-4o-mini'] } },
   }),
   providers: { openai: { baseUrl } },
+  holdTtlMs: Number(ttlMs),
+  migrate: false,
 })
 const fetch = tk.fetch({
   key,
   onReceipt: ({ attemptId, settled }) => {
-    if (settled) appendFileSync(acknowledged, `${attemptId}\n`)
+    if (!settled) return
+    appendFileSync(acknowledged, `${attemptId}\n`)
+    process.send?.('acknowledged')
   },
 })
 const body = JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Hi' }] })

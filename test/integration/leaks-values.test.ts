@@ -61,7 +61,7 @@ async function valuesOf(scene: Scene): Promise<Readonly<Record<string, unknown>>
     policy: rootEntry.definePolicy({ scopes: { chat: { providers: ['openai'] } } }),
     platformCredentials: { openai: { apiKey: new Secret(PLATFORM_SECRET) } },
   })
-  const context = checkContext({ key, scope: 'chat' })
+  const context = checkContext({ providers: options.settings }, { key, scope: 'chat' })
   const denial = await client.chat.completions
     .create({ ...CHAT, model: 'gpt-4o' })
     .catch((error: unknown) => error)

@@ -538,7 +538,8 @@ test('a client that cannot be bound safely is refused with a hint', () => {
   expect(refuse({})).toThrow(expect.objectContaining({ code: 'TK_CLIENT_NOT_BINDABLE' }))
   const azure = new OpenAI({ apiKey: 'x' })
   Object.assign(azure, { apiVersion: '2024-02-15-preview' })
-  expect(refuse(azure)).toThrow(expect.objectContaining({ code: 'TK_CLIENT_NOT_BINDABLE' }))
+  const elsewhere = () => here.tk.withTenantKey(azure, { key: here.key, provider: 'openai' })
+  expect(elsewhere).toThrow(expect.objectContaining({ code: 'TK_CLIENT_NOT_BINDABLE' }))
 })
 
 test('the given client is not changed by binding', async () => {

@@ -1,14 +1,12 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { symlinkSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import { ledgerBench } from '../../src/testing/storage-conformance/ledger-bench.ts'
 import { keyIdOf, NONE, newKey, tenants } from '../../src/testing/storage-conformance/samples.ts'
-import { bundle } from '../support/bundle.ts'
 import { queryAll, temporaryFiles } from '../support/sqlite.ts'
-import type { Order, RaceResult } from './sqlite-worker.ts'
+import { workersOf } from '../support/workers.ts'
+import type { Order, RaceResult } from './storage-worker.ts'
 
 const FULL = process.env.TENANTKEYS_FORCE === '1'
 const PROCESSES = 4
@@ -17,47 +15,13 @@ const ROUNDS = FULL ? 100 : 5
 const KILLS = FULL ? 100 : 8
 
 const fileOf = temporaryFiles()
-let script = ''
+const { start, tell, kill, killAll } = workersOf<Order>('test/integration/storage-worker.ts')
 
-beforeAll(async () => {
-  script = await bundle('test/integration/sqlite-worker.ts', fileOf('built'), 'worker')
-  // The worker finds its driver as a host would: in the node_modules above it.
-  symlinkSync(resolve('node_modules'), fileOf('node_modules'))
-})
-
-const children = new Set<ChildProcess>()
-
-async function startWorker(file: string): Promise<ChildProcess> {
-  const child = fork(script, [file])
-  children.add(child)
-  await once(child, 'message')
-  return child
-}
+const startWorker = (file: string): Promise<ChildProcess> =>
+  start([JSON.stringify({ kind: 'sqlite', file })])
 
 const startWorkers = (file: string): Promise<ChildProcess[]> =>
   Promise.all(Array.from({ length: PROCESSES }, () => startWorker(file)))
-
-async function tell<T>(child: ChildProcess, order: Order): Promise<T> {
-  const answer = once(child, 'message')
-  child.send(order)
-  const [said] = (await answer) as [T & { failed?: string }]
-  if (said.failed) throw new Error(`the worker failed: ${said.failed}`)
-  return said
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  children.delete(child)
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const gone = once(child, 'exit')
-  child.kill('SIGKILL')
-  await gone
-}
-
-const killAll = async (): Promise<void> => {
-  await Promise.all([...children].map(kill))
-}
-afterEach(killAll)
-afterAll(killAll)
 
 const sum = (amounts: readonly (string | bigint)[]): bigint =>
   amounts.reduce<bigint>((total, amount) => total + BigInt(amount), 0n)
@@ -129,10 +93,11 @@ describe(`${PROCESSES} processes on one file`, () => {
     await ledgerBench(storage, { limit: 10n ** 15n, tenantId })
     for (let n = 0; n < KILLS; n++) {
       const worker = await startWorker(file)
-      worker.send({ do: 'loop', tenantId } satisfies Order)
+      const looping = expect(tell(worker, { do: 'loop', tenantId })).rejects.toThrow('SIGKILL')
       for (let batch = 0; batch < 1 + (n % 4); batch++) await once(worker, 'message')
       await new Promise((next) => setTimeout(next, Math.random() * 8))
       await kill(worker)
+      await looping
     }
     await storage.close()
 

@@ -37,15 +37,15 @@ const suite = (broken: (onEpoch: OnEpoch) => OnEpoch) =>
       make: async ({ clock }) =>
         sharedMemory(clock, (handle) => ({ ...handle, onEpoch: broken(handle.onEpoch!) })),
     },
-    { only: 'ST-17', patienceMs: 1000 },
+    { only: 'ST-18', patienceMs: 1000 },
   )
 
-test('ST-17 the suite passes a store that pushes as it should', async () => {
+test('ST-18 the suite passes a store that pushes as it should', async () => {
   const { failed, passed } = await suite((onEpoch) => onEpoch)
   expect(failed).toEqual([])
   expect(passed.length).toBe(2)
 })
 
-test.each(Object.entries(MUTANTS))('ST-17 is caught: %s', async (_, broken) => {
+test.each(Object.entries(MUTANTS))('ST-18 is caught: %s', async (_, broken) => {
   expect((await suite(broken)).failed).not.toEqual([])
 })

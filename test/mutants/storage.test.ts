@@ -409,6 +409,36 @@ const MUTANTS: readonly (readonly [string, string, ConformanceOptions])[] = [
     }),
   ],
   [
+    'ST-11',
+    'an event that is given back stays leased',
+    over((s) => ({ ...s, outbox: { ...s.outbox, release: async ({ ids }) => ids.length } })),
+  ],
+  [
+    'ST-17',
+    'an event that was set aside is gone',
+    over((s) => {
+      const quarantine: Storage['outbox']['quarantine'] = ({ leaseId, events }) =>
+        s.outbox.ack({ leaseId, ids: events.map(({ id }) => id) })
+      return { ...s, outbox: { ...s.outbox, quarantine } }
+    }),
+  ],
+  [
+    'ST-17',
+    'an event that was set aside comes again when its lease runs out',
+    over((s) => {
+      const quarantine: Storage['outbox']['quarantine'] = async ({ events }) => events.length
+      return { ...s, outbox: { ...s.outbox, quarantine } }
+    }),
+  ],
+  [
+    'ST-17',
+    'putting back is never written down',
+    over((s) => {
+      const requeue: Storage['outbox']['requeue'] = (ids) => s.outbox.requeue(ids, {})
+      return { ...s, outbox: { ...s.outbox, requeue } }
+    }),
+  ],
+  [
     'ST-12',
     'a conflict quotes the name of the key',
     over((s) => {
@@ -491,7 +521,9 @@ test('what is left out is named with its reason', async () => {
 
 test('every clause of the port has a mutant', () => {
   const clauses = new Set(MUTANTS.map(([clause]) => clause))
-  expect([...clauses].sort()).toEqual(Array.from({ length: 14 }, (_, n) => `ST-${n + 1}`).sort())
+  // ST-15 and ST-16 are rules of the ledger: their mutants are in ledger.test.ts.
+  const numbers = [...Array.from({ length: 14 }, (_, n) => n + 1), 17]
+  expect([...clauses].sort()).toEqual(numbers.map((n) => `ST-${n}`).sort())
 })
 
 test.each(MUTANTS)('%s is caught: %s', async (clause, _, options) => {

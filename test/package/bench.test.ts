@@ -5,7 +5,13 @@ import { expect, test } from 'vitest'
 import { ROOT } from './packed.ts'
 
 /** Rows of the list of targets that each bench holds. */
-const ROWS = { verify: [1, 2, 3], envelope: [12, 13, 14], wrap: [17, 18] } as const
+const ROWS = {
+  verify: [1, 2, 3],
+  reserve: [4, 5, 6, 7, 8],
+  envelope: [12, 13, 14],
+  settle: [15],
+  wrap: [17, 18],
+} as const
 
 interface Ratio {
   readonly median: number

@@ -55,6 +55,12 @@ const BAD: readonly (readonly [string, string, string])[] = [
     'nothing imports testing',
   ],
   ['testing/a.ts', "import { x } from '../request/corridor.ts'", 'testing/ may not'],
+  ['cli/a.ts', "import { x } from '../request/settle.ts'", 'cli/ may not'],
+  ['cli/a.ts', "import { x } from '../testing/fake-clock.ts'", 'nothing imports testing'],
+  ['cli/a.ts', "import pg from 'pg'", 'loaded on use'],
+  ['keys/a.ts', "import { Command } from 'commander'", 'not a package'],
+  ['keys/a.ts', "import { x } from '../cli/exit.ts'", 'keys/ may not'],
+  ['index.ts', "export { x } from './cli/exit.ts'", 'the root may not'],
   ['garage/a.ts', "import { x } from '../kernel/ids.ts'", 'no rule for garage/'],
   ['keys/a.ts', "import { x } from '../../test/unit/helper.ts'", 'it leaves src'],
   ['keys/a.ts', "import { createHash } from 'node:crypto'", 'builtins only'],
@@ -89,6 +95,10 @@ const GOOD: readonly (readonly [string, string])[] = [
   ['request/a.ts', "import { x } from '../usage/price.ts'"],
   ['index.ts', "export { memory } from './adapters/memory/index.ts'"],
   ['testing/a.ts', "import assert from 'node:assert/strict'"],
+  [
+    'cli/a.ts',
+    "import { Command } from 'commander'\nimport { x } from '../adapters/sqlite/index.ts'",
+  ],
   ['keys/a.ts', '// import { x } from "../request/settle.ts"'],
 ]
 

@@ -15,6 +15,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import manifest from '../../package.json' with { type: 'json' }
+import { type PostgresCluster, startPostgres } from '../support/postgres-cluster.ts'
+import { skipsPostgres } from '../support/postgres-server.ts'
 import { type Block, blocksOf, type Program, programsOf } from './doc-blocks.ts'
 import { ROOT } from './packed.ts'
 
@@ -40,6 +42,7 @@ beforeAll(() => {
   project = mkdtempSync(join(tmpdir(), 'tenantkeys-docs-'))
   for (const program of programs) writeFileSync(join(project, fileOf(program)), program.code)
   linkPackages()
+  linkCommand()
   complaints = compile()
 })
 afterAll(() => rmSync(project, { recursive: true, force: true }))
@@ -77,21 +80,45 @@ describe('other blocks of the pages', () => {
     },
   )
 
-  const shell = blocks.filter(({ language }) => language === 'sh')
-  test.each(shell.map((b) => [title(b), b] as const))(
-    '%s names scripts that exist and runs',
-    (_, block) => {
-      const lines = block.code
-        .split('\n')
-        .filter((line) => line.trim() !== '' && !line.startsWith('#'))
-      // npm itself is run by .ci/run; here its scripts need to exist.
-      for (const [, script] of block.code.matchAll(/npm run ([\w:]+)/g)) {
-        expect(Object.keys(manifest.scripts)).toContain(script)
-      }
-      const own = lines.filter((line) => !/^(?:npm|npx) /.test(line)).join('\n')
-      execFileSync('bash', ['-euo', 'pipefail', '-c', own], { cwd: project, stdio: 'pipe' })
-    },
+  /** Of blocks that name them. A server of its own: the shared ones do not wait for the disk, and
+   * `tenantkeys doctor` says so. */
+  let server: PostgresCluster | undefined
+  const urls: Record<string, string> = {}
+  beforeAll(async () => {
+    if (skipsPostgres('embedded-18')) return
+    server = await startPostgres({ kind: 'embedded-18', fsync: true })
+    await server.role('app')
+    urls.DATABASE_URL = server.url('postgres', 'app')
+    urls.ADMIN_URL = server.url('postgres')
+  })
+  afterAll(() => server?.close())
+
+  const shell = blocks
+    .filter(({ language }) => language === 'sh')
+    .map((b) => [title(b), b] as const)
+  const needsServer = ([, { code }]: (typeof shell)[number]): boolean =>
+    code.includes('DATABASE_URL')
+  const TITLE = '%s names scripts that exist and runs'
+
+  test.each(shell.filter((block) => !needsServer(block)))(TITLE, (_, block) => runShell(block))
+
+  test.skipIf(skipsPostgres('embedded-18')).each(shell.filter(needsServer))(TITLE, (_, block) =>
+    runShell(block),
   )
+
+  function runShell(block: Block): void {
+    const lines = block.code
+      .split('\n')
+      .filter((line) => line.trim() !== '' && !line.startsWith('#'))
+    // npm itself is run by .ci/run; here its scripts need to exist.
+    for (const [, script] of block.code.matchAll(/npm run ([\w:]+)/g)) {
+      expect(Object.keys(manifest.scripts)).toContain(script)
+    }
+    const own = lines.filter((line) => !/^(?:npm|npx) /.test(line)).join('\n')
+    const PATH = `${join(project, 'node_modules/.bin')}:${process.env.PATH}`
+    const env = { ...process.env, ...urls, PATH }
+    execFileSync('bash', ['-euo', 'pipefail', '-c', own], { cwd: project, env, stdio: 'pipe' })
+  }
 
   test('README.md gives the two commands that .ci/run runs', () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
@@ -151,6 +178,12 @@ function linkPackages(): void {
     mkdirSync(dirname(at), { recursive: true })
     symlinkSync(name === 'tenantkeys' ? ROOT : join(ROOT, 'node_modules', name), at)
   }
+}
+
+/** The command of the package, as npm links it. */
+function linkCommand(): void {
+  mkdirSync(join(project, 'node_modules/.bin'))
+  symlinkSync(join(ROOT, manifest.bin.tenantkeys), join(project, 'node_modules/.bin/tenantkeys'))
 }
 
 /** @returns what tsc complains about; the JavaScript is in `out` all the same. */

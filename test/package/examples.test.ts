@@ -39,3 +39,11 @@ test('the quickstart shows a call, its refusals, and books that agree', async ()
   expect(out).toContain('aborted, estimated')
   expect(out).toContain('nothing held')
 }, 30_000)
+
+test('S3.39 a SaaS of two processes on PostgreSQL keeps one limit, and a revoked key dies in both', async () => {
+  const out = await run('saas-express-postgres')
+  expect(out).toContain('a call at each: 200 200')
+  expect(out).toMatch(/200 calls at once: .*"TK_BUDGET_(?:EXHAUSTED|CONTENDED)"/)
+  expect(out).toContain('of 0.002 USD, held 0.00')
+  expect(out).toContain('refused by the other: TK_KEY_REVOKED')
+}, 120_000)

@@ -1,4 +1,12 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import manifest from '../../package.json' with { type: 'json' }
@@ -23,8 +31,14 @@ const REACH: Readonly<Record<string, { readonly onImport: string[]; readonly onU
   },
   // The driver's name is computed: the one of `libsql` and `better-sqlite3` that is there.
   sqlite: {
-    onImport: ['@noble/ciphers', '@noble/hashes', 'node:module', 'zod'],
+    onImport: ['@noble/ciphers', '@noble/hashes', 'node:fs', 'node:module', 'zod'],
     onUse: [COMPUTED],
+  },
+  postgres: { onImport: ['@noble/ciphers', '@noble/hashes', 'zod'], onUse: [] },
+  sinks: { onImport: ['@noble/ciphers', '@noble/hashes', 'zod'], onUse: [] },
+  ndjson: {
+    onImport: ['@noble/ciphers', '@noble/hashes', 'node:fs/promises', 'node:path', 'zod'],
+    onUse: [],
   },
   testing: {
     onImport: ['@noble/ciphers', '@noble/hashes', 'node:assert/strict', 'node:util'],
@@ -32,9 +46,30 @@ const REACH: Readonly<Record<string, { readonly onImport: string[]; readonly onU
   },
 }
 
+/** The command. What only it uses is built in; drivers are the user's, by a computed name. */
+const COMMAND_REACH = {
+  onImport: [
+    '@noble/ciphers',
+    '@noble/hashes',
+    'node:child_process',
+    'node:crypto',
+    'node:events',
+    'node:fs',
+    'node:module',
+    'node:os',
+    'node:path',
+    'node:timers/promises',
+    'node:url',
+    'node:util',
+    'zod',
+  ],
+  onUse: [COMPUTED],
+}
+
 const FILES = [
   /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/errors\.md)$/,
-  /^dist\/(?:index|sqlite|testing)\.(?:js|js\.map|d\.ts)$/,
+  /^dist\/(?:index|sqlite|postgres|sinks|ndjson|testing)\.(?:js|js\.map|d\.ts)$/,
+  /^dist\/cli\.(?:js|js\.map)$/,
   // Code that several entries share, or that is loaded on use.
   /^dist\/[\w-]+-[\w-]{8}\.(?:js|js\.map|d\.ts)$/,
 ]
@@ -88,7 +123,8 @@ describe('the tarball', () => {
     )
     expect(named.sort()).toEqual(Object.keys(REACH).sort())
     const built = packed.files.filter((path) => /^dist\/[a-z]+\.js$/.test(path))
-    expect(built.sort()).toEqual(named.map((name) => `dist/${name}.js`))
+    expect(built.sort()).toEqual([...named, 'cli'].sort().map((name) => `dist/${name}.js`))
+    expect(manifest.bin).toEqual({ tenantkeys: 'dist/cli.js' })
   })
 
   test('publint finds nothing', () => {
@@ -119,6 +155,10 @@ describe('the reach of an entry', () => {
   test.each(Object.keys(REACH))('T-I12 %s loads what is listed and nothing else', (name) => {
     const reached = reach(installed(`dist/${name}.js`))
     expect({ onImport: reached.onImport, onUse: reached.onUse }).toEqual(REACH[name])
+  })
+
+  test('T-I12 the command loads what is listed and nothing else', () => {
+    expect(reach(installed('dist/cli.js'))).toEqual(COMMAND_REACH)
   })
 
   test.each(Object.keys(REACH))('the types of %s name runtime dependencies only', (name) => {
@@ -199,6 +239,13 @@ describe('in an empty project', () => {
       const script = `console.log(typeof require(${JSON.stringify(entry)}))`
       expect(run('node', ['-e', script], packed.project)).toBe('object\n')
     }
+  })
+
+  test('the command runs with nothing installed but the package, and says its version', () => {
+    const command = installed('dist/cli.js')
+    expect(readFileSync(command, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
+    expect(statSync(command).mode & 0o111).toBe(0o111)
+    expect(run(command, ['--version'], packed.project)).toBe(`${manifest.version}\n`)
   })
 
   test('importing the entries keeps no process alive and prints nothing', () => {

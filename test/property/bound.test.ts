@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TenantKeysError } from '../../src/kernel/errors.ts'
-import { openaiChat } from '../../src/providers/openai-chat.ts'
+import { openaiChat } from '../../src/providers/openai.ts'
 
 /** A property that is no promise is checked at once and throws here; the linter takes it for one. */
 function holds<T>(property: fc.IProperty<T>, numRuns = 1000): void {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { openaiChat } from '../../src/providers/openai-chat.ts'
+import { openaiChat } from '../../src/providers/openai.ts'
 import { observeStream } from '../../src/request/observe-stream.ts'
 import { createReceiptBook } from '../../src/request/receipt.ts'
 
@@ -27,8 +27,8 @@ async function observed(pieces: readonly Uint8Array[]): Promise<string> {
       controller.close()
     },
   })
-  const response = observeStream({
-    response: new Response(body),
+  const observer = {
+    httpStatus: 200,
     reading: {
       model: 'gpt-4o-mini',
       stream: true,
@@ -39,7 +39,7 @@ async function observed(pieces: readonly Uint8Array[]): Promise<string> {
     },
     operation: openaiChat,
     settler: {
-      receipt: new Promise(() => {}),
+      receipt: new Promise<never>(() => {}),
       settle: async () => {},
       void: async () => {},
       hold: {
@@ -51,7 +51,8 @@ async function observed(pieces: readonly Uint8Array[]): Promise<string> {
     },
     signal: undefined,
     parts: { receipts: createReceiptBook() },
-  })
+  }
+  const response = observeStream(observer, new Response(body))
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(await response.arrayBuffer())
 }
 

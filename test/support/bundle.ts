@@ -6,6 +6,7 @@
  */
 import { join } from 'node:path'
 import { build } from 'tsup'
+import { commonJsBuiltins } from '../../scripts/common-js-builtins.ts'
 
 /** @returns path of `<folder>/<name>.js`, which imports nothing but what it loads by name. */
 export async function bundle(entry: string, folder: string, name: string): Promise<string> {
@@ -17,6 +18,7 @@ export async function bundle(entry: string, folder: string, name: string): Promi
     target: 'node20',
     noExternal: [/^(?!libsql$|better-sqlite3$|pg$|postgres$|node:)/],
     external: ['pg', 'postgres'],
+    esbuildPlugins: [commonJsBuiltins],
     removeNodeProtocol: false,
     splitting: false,
     config: false,

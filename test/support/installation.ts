@@ -6,9 +6,10 @@
 import OpenAI from 'openai'
 import { memory } from '../../src/adapters/memory/index.ts'
 import type { RuntimeEvent } from '../../src/kernel/events.ts'
+import type { Secret } from '../../src/kernel/secret.ts'
 import type { TenantKeysOptions } from '../../src/options.ts'
 import { definePolicy } from '../../src/policy/define-policy.ts'
-import type { CallContext } from '../../src/request/parts.ts'
+import type { CallSettings } from '../../src/request/parts.ts'
 import type { Receipt } from '../../src/request/receipt.ts'
 import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import { createTenantKeys, type TenantKeys } from '../../src/tenant-keys.ts'
@@ -17,6 +18,9 @@ import { testKey } from './test-key.ts'
 export const TENANT_SECRET = 'sk-tenant-0123456789abcdefghij-CANARY'
 export const PLATFORM_SECRET = 'sk-platform-0123456789abcdefghij-CANARY'
 
+/** What a test says otherwise than the installation. */
+export type ContextChange = CallSettings & { readonly key?: string | Secret | undefined }
+
 export interface Installation {
   readonly tk: TenantKeys
   readonly key: string
@@ -24,7 +28,7 @@ export interface Installation {
   readonly events: RuntimeEvent[]
   readonly receipts: Receipt[]
   /** The real client, bound to acme's key. */
-  client(context?: Partial<CallContext>, options?: object): OpenAI
+  client(context?: ContextChange, options?: object): OpenAI
 }
 
 export async function install(
@@ -69,9 +73,9 @@ export async function install(
     receipts,
     client: (context = {}, clientOptions = {}) =>
       tk.withTenantKey(new OpenAI({ apiKey: 'unused', maxRetries: 0, ...clientOptions }), {
-        key,
         onReceipt: (receipt) => receipts.push(receipt),
         ...context,
+        key: context.key ?? key,
       }),
   }
 }

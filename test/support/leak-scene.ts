@@ -10,12 +10,12 @@ import type { Logger, RuntimeEvent } from '../../src/kernel/events.ts'
 import { parseKey } from '../../src/keys/key-format.ts'
 import type { TenantKeysOptions } from '../../src/options.ts'
 import { definePolicy } from '../../src/policy/define-policy.ts'
-import type { CallContext } from '../../src/request/parts.ts'
 import type { Receipt } from '../../src/request/receipt.ts'
 import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { createTenantKeys, type TenantKeys } from '../../src/tenant-keys.ts'
 import type { Canaries } from './canaries.ts'
+import type { ContextChange } from './installation.ts'
 import { chat, type ProviderServer, startProvider } from './provider-server.ts'
 import { testKey } from './test-key.ts'
 
@@ -45,7 +45,7 @@ export interface Scene {
   readonly told: unknown[]
   /** Another installation over the same store; closed with the scene, as its store is. */
   start(over?: Partial<TenantKeysOptions>): Promise<TenantKeys>
-  client(tk?: TenantKeys, context?: Partial<CallContext>, options?: object): OpenAI
+  client(tk?: TenantKeys, context?: ContextChange, options?: object): OpenAI
   /** A chat through `tk.fetch`. */
   call(tk?: TenantKeys, init?: RequestInit): Promise<Response>
   close(): Promise<void>
@@ -109,7 +109,11 @@ export async function openScene(storage: Storage): Promise<Scene> {
           maxRetries: 0,
           ...options,
         }),
-        { key, onReceipt: (receipt) => receipts.push(receipt), ...context },
+        {
+          onReceipt: (receipt) => receipts.push(receipt),
+          ...context,
+          key: context.key ?? key,
+        },
       ),
     call: (of = tk, init = {}) =>
       of.fetch({ key })(`${server.baseUrl}/chat/completions`, {

@@ -37,7 +37,12 @@ export class Mutant {
 
   /** @param file - below `src/`. */
   load<M>(file: string): Promise<M> {
-    return import(join(this.#folder, 'src', file)) as Promise<M>
+    return import(this.path(file)) as Promise<M>
+  }
+
+  /** @param file - below `src/`. */
+  path(file: string): string {
+    return join(this.#folder, 'src', file)
   }
 
   dispose(): void {

@@ -32,7 +32,9 @@ export interface PostgresOptions {
  * at the next start. `kill -9` takes every process of the server at once. */
 export type PostgresStop = 'fast' | 'immediate' | 'kill -9'
 
-export interface PostgresCluster extends PostgresServer {
+export interface PostgresCluster extends PostgresServer, AsyncDisposable {
+  /** Where its data are. */
+  readonly folder: string
   stop(how: PostgresStop): Promise<void>
   /** Starts it again: the same data, the same port. */
   start(): Promise<void>
@@ -89,7 +91,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresC
 
     await start()
     const shared = serverAt(kind, port)
-    return { ...shared, start, stop, logs, close }
+    return { ...shared, folder: data, start, stop, logs, close, [Symbol.asyncDispose]: close }
   } catch (error) {
     await folder.close()
     throw error

@@ -6,9 +6,10 @@
  */
 import { memory } from '../../src/adapters/memory/index.ts'
 import { ledgerCommands } from '../../src/adapters/memory/ledger.ts'
+import { outboxCommands } from '../../src/adapters/memory/outbox.ts'
 import { MemoryState } from '../../src/adapters/memory/state.ts'
 import { keyCommands, tenantCommands } from '../../src/adapters/memory/tenants-keys.ts'
-import { auditCommands, outboxCommands, usageCommands } from '../../src/adapters/memory/usage.ts'
+import { auditCommands, usageCommands } from '../../src/adapters/memory/usage.ts'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import type { Counter, Hold } from '../../src/storage/ledger-records.ts'
 import type { Storage } from '../../src/storage/storage.ts'

@@ -1,44 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { TokenUsage } from '../../src/storage/ledger-records.ts'
-import { costNanoUsd, maxCostNanoUsd } from '../../src/usage/cost.ts'
+import { maxCostNanoUsd } from '../../src/usage/bound.ts'
+import { costNanoUsd } from '../../src/usage/cost.ts'
 import type { PriceRow, TokenRates } from '../../src/usage/price.ts'
+import { priceRow, rates, used } from '../support/prices.ts'
 
-const rates = (own: Partial<TokenRates>): TokenRates => ({
-  input: 0n,
-  cacheRead: null,
-  cacheWrite: null,
-  inputAudio: null,
-  cacheReadAudio: null,
-  output: 0n,
-  outputAudio: null,
-  ...own,
-})
-
-const row = (own: Partial<TokenRates>, tiers: PriceRow['tiers'] = []): PriceRow => ({
-  id: 'host:openai/m@1',
-  version: '1',
-  provider: 'openai',
-  model: 'm',
-  currency: 'USD',
-  rates: rates(own),
-  tiers,
-  contextWindow: null,
-  maxOutput: null,
-  roundedUp: false,
-  unpriced: [],
-})
-
-const used = (own: Partial<TokenUsage>): TokenUsage => ({
-  input: 0,
-  cacheRead: null,
-  cacheWrite: null,
-  cacheWrite1h: null,
-  inputAudio: null,
-  output: 0,
-  reasoning: null,
-  outputAudio: null,
-  ...own,
-})
+const row = (own: Partial<TokenRates>, tiers: PriceRow['tiers'] = []): PriceRow =>
+  priceRow({ rates: rates(own), tiers })
 
 /** All rates differ and share no factor, so that every mix of classes shows. */
 const PRIMES = {

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../src/kernel/secret.ts'
 import { PROVIDERS } from '../../src/providers/catalogue.ts'
-import { openai } from '../../src/providers/openai.ts'
-import { openaiChat } from '../../src/providers/openai-chat.ts'
+import { openai, openaiChat } from '../../src/providers/openai.ts'
 import type { ModelLimits, RequestReading } from '../../src/providers/provider.ts'
 
 const HELLO = [{ role: 'user', content: 'Hello' }]

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { openaiChat } from '../../src/providers/openai-chat.ts'
+import { openaiChat } from '../../src/providers/openai.ts'
 import type { StreamReader } from '../../src/providers/provider.ts'
 
 const USAGE = { prompt_tokens: 9, completion_tokens: 4, total_tokens: 13 }

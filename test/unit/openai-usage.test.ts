@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { openaiChat } from '../../src/providers/openai-chat.ts'
+import { openaiChat } from '../../src/providers/openai.ts'
 
 const USAGE = {
   prompt_tokens: 100,
@@ -25,6 +25,9 @@ describe('usage of a response', () => {
         reasoning: 20,
         outputAudio: 5,
       },
+      counts: {},
+      providerCostNanoUsd: null,
+      quality: 'measured',
       servedModel: 'gpt-4o-2024-08-06',
       serviceTier: null,
     })

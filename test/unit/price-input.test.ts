@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { rateFromNumber, rateFromText } from '../../src/usage/price.ts'
 import { priceTable } from '../../src/usage/price-table.ts'
+import { rateFromNumber, rateFromText } from '../../src/usage/rate.ts'
 
 const GOOD = { provider: 'openai', model: 'm', inputUsdPerMTok: '0.15', outputUsdPerMTok: '0.60' }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { bundledPrice, GENAI_PRICES_VERSION, tokenPrices } from '../../src/usage/genai-prices.ts'
+import { bundledPrice, GENAI_PRICES_VERSION, readPrice } from '../../src/usage/genai-prices.ts'
+import { NO_RATES } from '../../src/usage/price.ts'
 import { priceTable } from '../../src/usage/price-table.ts'
 
 const NOW = Date.UTC(2026, 10, 21)
@@ -44,7 +45,6 @@ describe('T-B11 what has a price', () => {
     ['a very long id', 'gpt-4o'.repeat(100)],
     ['a property of Object', 'constructor'],
     ['the prototype', '__proto__'],
-    ['a model priced by the hour', 'whisper-1'],
     ['a model with an empty price', 'omni-moderation-latest'],
   ])('%s has none, so the call is refused', async (_, asked) => {
     expect(await find(asked)).toBeNull()
@@ -71,20 +71,18 @@ describe('rows of the bundled table', () => {
       provider: 'openai',
       model: 'gpt-4o-mini',
       currency: 'USD',
-      rates: {
-        input: 150_000n,
-        cacheRead: 75_000n,
-        cacheWrite: null,
-        inputAudio: null,
-        cacheReadAudio: null,
-        output: 600_000n,
-        outputAudio: null,
-      },
+      rates: { ...NO_RATES, input: 150_000n, cacheRead: 75_000n, output: 600_000n },
       tiers: [],
+      ratio: [1, 1],
+      units: { web_search_requests: 10_000_000_000n, file_search_requests: 2_500_000_000n },
+      serviceTiers: {},
+      next: [],
       contextWindow: 128_000,
       maxOutput: null,
       roundedUp: false,
-      unpriced: ['web_searches_kcount', 'storage_searches_kcount'],
+      unpriced: [],
+      use: 'table',
+      known: true,
     })
   })
 
@@ -105,7 +103,7 @@ describe('rows of the bundled table', () => {
   })
 
   test('a class whose tiers begin elsewhere keeps its own thresholds', () => {
-    const price = tokenPrices({
+    const price = readPrice({
       input_mtok: {
         base: 1,
         tiers: [
@@ -136,7 +134,7 @@ describe('rows of the bundled table', () => {
   })
 
   test('a rate finer than 1 pUSD is rounded up and the row says so', () => {
-    expect(tokenPrices({ input_mtok: 0.08333333333333334, output_mtok: 1 })).toMatchObject({
+    expect(readPrice({ input_mtok: 0.08333333333333334, output_mtok: 1 })).toMatchObject({
       rates: { input: 83_334n },
       roundedUp: true,
     })
@@ -145,18 +143,43 @@ describe('rows of the bundled table', () => {
   test.each([
     ['no price at all', {}],
     ['no price for input', { output_mtok: 1 }],
-    ['a fee for every request', { input_mtok: 1, output_mtok: 1, requests_kcount: 5 }],
-    ['reasoning at a rate of its own', { input_mtok: 1, output_mtok: 1, output_reasoning_mtok: 3 }],
-    ['images at a rate of their own', { input_mtok: 1, output_mtok: 1, output_image_mtok: 30 }],
-    ['video at a rate of its own', { input_mtok: 1, output_mtok: 1, output_video_mtok: 30 }],
+    ['a fee for what nobody counts', { input_mtok: 1, input_text_messages_kcount: 4 }],
+    ['searches alone', { web_searches_kcount: 10 }],
+    ['a unit that is no price', { input_mtok: 1, output_mtok: 1, requests_kcount: -1 }],
     ['a negative price', { input_mtok: -1, output_mtok: 1 }],
     ['a price that is none', { input_mtok: Number.NaN, output_mtok: 1 }],
   ])('%s is no price', (_, price) => {
-    expect(tokenPrices(price)).toBeNull()
+    expect(readPrice(price)).toBeNull()
+  })
+
+  test('what is counted beside tokens is priced each, exactly', () => {
+    const price = readPrice({
+      input_mtok: 1,
+      requests_kcount: 12,
+      web_searches_kcount: 5,
+      output_mtok: 1,
+    })
+    expect(price?.units).toEqual({
+      requests: 12_000_000_000n,
+      web_search_requests: 5_000_000_000n,
+    })
+    expect(price?.roundedUp).toBe(false)
+  })
+
+  test('a price by the hour is one by the second, rounded up to 1 pUSD, and the row says so', () => {
+    expect(readPrice({ audio_hours: 0.36, input_audio_hours: 0.36 })).toMatchObject({
+      rates: { input: 0n, output: null },
+      units: { seconds: 100_000_000n },
+      roundedUp: false,
+    })
+    expect(readPrice({ audio_hours: 0.111 })).toMatchObject({
+      units: { seconds: 30_833_334n },
+      roundedUp: true,
+    })
   })
 
   test('a key nobody knows yet is named, never dropped', () => {
-    expect(tokenPrices({ input_mtok: 1, output_mtok: 1, smell_mtok: 4 })?.unpriced).toEqual([
+    expect(readPrice({ input_mtok: 1, output_mtok: 1, smell_mtok: 4 })?.unpriced).toEqual([
       'smell_mtok',
     ])
   })

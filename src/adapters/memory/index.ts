@@ -9,10 +9,11 @@ import { systemWallClock, type WallClock } from '../../kernel/clock.ts'
 import { objectWith, parse } from '../../kernel/validate.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { ledgerCommands } from './ledger.ts'
+import { outboxCommands } from './outbox.ts'
 import { dekCommands, secretCommands } from './secrets.ts'
 import { MemoryState } from './state.ts'
 import { keyCommands, tenantCommands } from './tenants-keys.ts'
-import { auditCommands, outboxCommands, usageCommands } from './usage.ts'
+import { auditCommands, usageCommands } from './usage.ts'
 
 export interface MemoryOptions {
   /** Where the store takes its time from; for tests. Default: the system's clock. */

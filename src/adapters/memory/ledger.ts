@@ -4,10 +4,11 @@
  * @module
  */
 import { budgetsOf, checkOwner, periodsOf, setBudget, setLimit } from '../../budgets/counters.ts'
-import { type EntryRows, postEntry } from '../../budgets/entries.ts'
+import { postEntry } from '../../budgets/entries.ts'
 import * as rules from '../../budgets/ledger.ts'
 import { checkPrune } from '../../budgets/prune.ts'
 import { repairLedger } from '../../budgets/repair.ts'
+import { type RepriceRows, repriceUsage } from '../../budgets/reprice.ts'
 import type { Counter, HoldLine, PeriodHistory } from '../../storage/ledger-records.ts'
 import type { LedgerCommands } from '../../storage/storage.ts'
 import { prune, snapshot } from './ledger-upkeep.ts'
@@ -93,6 +94,12 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
         if (mended) state.write(also, nowMs)
         return mended
       }),
+    reprice: (item, also) =>
+      state.run((nowMs) => {
+        const repriced = repriceUsage(rowsOf(state, nowMs), item)
+        if (repriced) state.write(also, nowMs)
+        return repriced && copy(repriced)
+      }),
     prune: (query) =>
       state.run((nowMs) => {
         checkPrune(query)
@@ -104,7 +111,7 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
 const historyKey = (line: HoldLine | PeriodHistory): string =>
   keyOf(line.accountId, line.unit, line.window, line.periodStartMs)
 
-export function rowsOf(state: MemoryState, nowMs: number): EntryRows {
+export function rowsOf(state: MemoryState, nowMs: number): RepriceRows {
   return {
     nowMs,
     tenantPath: (tenantId) => state.tenants.get(tenantId)?.path ?? [],
@@ -135,6 +142,7 @@ export function rowsOf(state: MemoryState, nowMs: number): EntryRows {
       return row?.tenantId === tenantId ? row : null
     },
     addUsage: (row) => state.usage.set(row.id, copy(row)),
+    setUsage: (row) => state.usage.set(row.id, copy(row)),
     addEvent: (event) => state.addEvent(event, nowMs),
     entry: (tenantId, id) => state.entries.get(keyOf(tenantId, id)) ?? null,
     addEntry: (entry) => state.entries.set(keyOf(entry.tenantId, entry.id), copy(entry)),

@@ -27,6 +27,8 @@ export interface OutboxRow {
   readonly event: OutboxRecord
   readonly leaseId: string | null
   readonly leasedUntilMs: number
+  /** `null`: in the queue. */
+  readonly aside: { readonly quarantinedAtMs: number; readonly reason: string } | null
 }
 
 export class MemoryState {
@@ -140,7 +142,7 @@ export class MemoryState {
   addEvent({ id, kind, tenantId, payload }: NewEvent, nowMs: number): void {
     if (this.outbox.get(id)) return
     const event = { id, kind, tenantId, atMs: nowMs, payload: JSON.stringify(payload), attempts: 0 }
-    this.outbox.set(id, { event, leaseId: null, leasedUntilMs: 0 })
+    this.outbox.set(id, { event, leaseId: null, leasedUntilMs: 0, aside: null })
   }
 }
 

@@ -1,43 +1,32 @@
 /**
- * Usage rows, the outbox and the audit trail in memory.
+ * Usage rows and the audit trail in memory.
  *
  * @module
  */
-import { uuidv7 } from '../../kernel/ids.ts'
 import type { UsageRecord } from '../../storage/ledger-records.ts'
-import type {
-  AuditCommands,
-  OutboxCommands,
-  UsageCommands,
-  UsageDimension,
-  UsageTotal,
-} from '../../storage/storage.ts'
+import type { AuditCommands, UsageCommands, UsageFilter } from '../../storage/storage.ts'
 import type { MemoryState } from './state.ts'
 import { keyOf } from './table.ts'
-
-const VALUE_OF: Readonly<Record<UsageDimension, (row: UsageRecord) => string | null>> = {
-  tenant: (row) => row.tenantId,
-  key: (row) => row.keyId,
-  scope: (row) => row.scope,
-  provider: (row) => row.provider,
-  model: (row) => row.model,
-}
-
-const NO_DIMENSIONS = { tenant: null, key: null, scope: null, provider: null, model: null }
+import { attributeOf, totalsOf } from './usage-totals.ts'
 
 export function usageCommands(state: MemoryState): UsageCommands {
   return {
-    totals: ({ tenantId, fromMs, untilMs, by }) =>
+    totals: (query) =>
       state.run(() => {
-        const groups = new Map<string, UsageTotal>()
-        for (const row of state.usage.values()) {
-          if (tenantId !== null && row.tenantId !== tenantId) continue
-          if (fromMs !== null && row.settledAtMs < fromMs) continue
-          if (untilMs !== null && row.settledAtMs >= untilMs) continue
-          const name = JSON.stringify(by.map((dimension) => VALUE_OF[dimension](row)))
-          groups.set(name, add(groups.get(name) ?? empty(row, by), row))
-        }
-        return [...groups.values()].sort(inOrderOf(by))
+        const { tenantId } = query
+        const rows = [...state.usage.values()].filter(
+          (row) => (tenantId === null || row.tenantId === tenantId) && isMeant(row, query),
+        )
+        return totalsOf(rows, query)
+      }),
+    list: (query) =>
+      state.run(() => {
+        const { tenantId, after, limit } = query
+        return [...state.usage.values()]
+          .filter((row) => row.tenantId === tenantId && isMeant(row, query))
+          .filter((row) => after === null || inTime(row, after) > 0)
+          .sort(inTime)
+          .slice(0, limit)
       }),
     get: ({ tenantId, id }) =>
       state.run(() => {
@@ -47,54 +36,17 @@ export function usageCommands(state: MemoryState): UsageCommands {
   }
 }
 
-function empty(row: UsageRecord, by: readonly UsageDimension[]): UsageTotal {
-  const values = Object.fromEntries(by.map((dimension) => [dimension, VALUE_OF[dimension](row)]))
-  return { ...NO_DIMENSIONS, ...values, calls: 0, inputTokens: 0, outputTokens: 0, costNanoUsd: 0n }
+function isMeant(row: UsageRecord, { fromMs, untilMs, where = {} }: UsageFilter): boolean {
+  if (fromMs !== null && row.settledAtMs < fromMs) return false
+  if (untilMs !== null && row.settledAtMs >= untilMs) return false
+  const asked = Object.entries(where) as [Parameters<typeof attributeOf>[1], string | null][]
+  return asked.every(([attribute, value]) => attributeOf(row, attribute) === value)
 }
 
-function add(total: UsageTotal, row: UsageRecord): UsageTotal {
-  return {
-    ...total,
-    calls: total.calls + 1,
-    inputTokens: total.inputTokens + row.tokens.input,
-    outputTokens: total.outputTokens + row.tokens.output,
-    costNanoUsd: total.costNanoUsd + row.costNanoUsd,
-  }
-}
+type Place = Pick<UsageRecord, 'settledAtMs' | 'id'>
 
-/** Absent values come first, as SQL sorts them. */
-function inOrderOf(by: readonly UsageDimension[]): (a: UsageTotal, b: UsageTotal) => number {
-  return (a, b) => {
-    for (const dimension of by) {
-      const [left, right] = [a[dimension] ?? '', b[dimension] ?? '']
-      if (left !== right) return left < right ? -1 : 1
-    }
-    return 0
-  }
-}
-
-export function outboxCommands(state: MemoryState): OutboxCommands {
-  return {
-    lease: ({ limit, leaseMs }) =>
-      state.run((nowMs) => {
-        const leaseId = uuidv7(nowMs)
-        const events = []
-        for (const { event, leasedUntilMs } of state.outbox.values()) {
-          if (events.length >= limit) break
-          if (leasedUntilMs > nowMs) continue
-          const tried = { ...event, attempts: event.attempts + 1 }
-          state.outbox.set(event.id, { event: tried, leaseId, leasedUntilMs: nowMs + leaseMs })
-          events.push(tried)
-        }
-        return { leaseId, events }
-      }),
-    ack: ({ leaseId, ids }) =>
-      state.run(() => {
-        const held = ids.filter((id) => state.outbox.get(id)?.leaseId === leaseId)
-        return held.filter((id) => state.outbox.delete(id)).length
-      }),
-  }
-}
+const inTime = (a: Place, b: Place): number =>
+  a.settledAtMs - b.settledAtMs || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
 export function auditCommands(state: MemoryState): AuditCommands {
   return {

@@ -36,8 +36,6 @@ export interface ReadTx extends PgQueries {
   readonly nowMs: number
   /** Calls a function of ours inside the transaction. */
   call(fn: string, args: unknown): Promise<unknown>
-  /** From here on the transaction is about these tenants. */
-  setTenants(scope: TenantScope): Promise<void>
 }
 
 /** One open transaction that writes. */
@@ -140,10 +138,6 @@ export class Connection {
       nowMs: this.notBefore(Number(row?.now_ms)),
       query: (text, params) => queries.query(text, params),
       call: (fn, args) => this.#callIn(queries, fn, args),
-      setTenants: async (tenants) => {
-        const sql = `SELECT set_config('${TENANT_SETTING}', $1::text, true)`
-        await queries.query(sql, [scopeText(tenants)])
-      },
     }
   }
 

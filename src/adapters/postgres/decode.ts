@@ -1,8 +1,8 @@
 /**
  * Reads one row column by column. Every column was selected as text, whatever its type (see
  * executor.ts): integers as decimal digits, bytes as hex, JSON as itself. A value that cannot be what
- * we wrote is TK_STORE_CORRUPT, named by table and column, never shown: rows may have been edited by others, and no row is trusted further
- * than its types.
+ * we wrote is TK_STORE_CORRUPT, named by table and column, never shown: rows may have been edited by
+ * others, and no row is trusted further than its types.
  *
  * @module
  */

@@ -23,7 +23,7 @@ export async function findEntry(
   return row ? entryOf(row) : null
 }
 
-/** @throws an error of SQLSTATE 23505 when the id is taken: the command is to run once more. */
+/** @throws an error of SQLSTATE 23505 (TK_STORE_CONFLICT) when another command has just taken the id. */
 export async function addEntry(tx: PgQueries, names: Names, entry: LedgerEntry): Promise<void> {
   await tx.query(
     `INSERT INTO ${names.table('tk_budget_entries')} (tenant_id, id, account_id, unit, period,

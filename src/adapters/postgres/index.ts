@@ -7,20 +7,23 @@
 import * as z from 'zod'
 import type { WallClock } from '../../kernel/clock.ts'
 import { objectWith, parse } from '../../kernel/validate.ts'
+import type { Inspection } from '../../storage/inspection.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { executorOf, type PostgresClient } from './clients.ts'
 import { Connection } from './connection.ts'
-import { isListen, Listener, type PostgresListen } from './listen.ts'
+import { inspect } from './inspect.ts'
 import { ledgerCommands } from './ledger.ts'
+import { isListen, Listener, type PostgresListen } from './listen.ts'
 import { type MigrationFile, migrate, migrationFiles } from './migrate.ts'
 import { Names } from './names.ts'
+import { outboxCommands } from './outbox.ts'
 import { pinCommand } from './pins.ts'
 import { rowIn } from './rows.ts'
 import { dekCommands, secretCommands } from './secrets.ts'
 import { keyCommands, readingOf, tenantCommands } from './tenants-keys.ts'
-import { auditCommands, outboxCommands, usageTotals } from './usage.ts'
-import { usageGet } from './usage-rows.ts'
+import { auditCommands, usageCommands } from './usage.ts'
 
+export type { Finding, Inspection, Severity } from '../../storage/inspection.ts'
 export type {
   DrizzleLike,
   KyselyLike,
@@ -76,6 +79,13 @@ export interface PostgresOptions extends PostgresSchemaOptions {
 const name = (max: number): z.ZodString =>
   z.string().regex(new RegExp(`^[A-Za-z_][A-Za-z0-9_]{0,${max - 1}}$`), 'use A-Z, a-z, 0-9 and _')
 
+/** Any name that a role can have, but for the mark that ends a block of ours. */
+const memberName = z
+  .string()
+  .min(1)
+  .max(63)
+  .refine((text) => !/\0|\$tk\$/.test(text), 'not the name of a role')
+
 const schemaFields = {
   schema: name(40)
     .refine((text) => !/^pg_/i.test(text), 'pg_ is reserved')
@@ -87,7 +97,7 @@ const schemaFields = {
       z.strictObject({
         owner: name(63).default('tk_owner'),
         app: name(63).default('tk_app'),
-        members: z.array(z.string().min(1).max(63)).default([]),
+        members: z.array(memberName).default([]),
       }),
     ])
     .default({ owner: 'tk_owner', app: 'tk_app', members: [] }),
@@ -150,7 +160,7 @@ export function postgres(options: PostgresOptions): Storage {
     secrets: secretCommands(connection),
     deks: dekCommands(connection),
     ledger: ledgerCommands(connection),
-    usage: { totals: usageTotals(connection), get: usageGet(connection) },
+    usage: usageCommands(connection),
     outbox: outboxCommands(connection),
     audit: auditCommands(connection),
   }
@@ -165,6 +175,33 @@ export function postgres(options: PostgresOptions): Storage {
 export function postgresMigrations(options: PostgresSchemaOptions = {}): readonly MigrationFile[] {
   const read = parse(z.strictObject(schemaFields), options, 'options', 'TK_CONFIG_INVALID')
   return migrationFiles(new Names(read), migrateOptions(read))
+}
+
+export interface InspectPostgresOptions extends PostgresSchemaOptions {
+  /** As in {@link PostgresOptions}: the one that your program uses, so that its role is looked at. */
+  readonly client: PostgresClient
+  /** Connections that all your processes may open together, to be held against what the server allows;
+   * 1 to 1,000,000, default: not compared. */
+  readonly connections?: number | undefined
+}
+
+const inspectSchema = z.strictObject({
+  ...schemaFields,
+  client: clientSchema,
+  connections: z.int().min(1).max(1_000_000).optional(),
+})
+
+/**
+ * Server and settings, versions, roles and walls, missing indexes, connections, leftovers. Changes
+ * nothing and reads no row of a tenant.
+ *
+ * @throws TenantKeysError TK_CONFIG_INVALID naming the option; TK_STORE_UNAVAILABLE when the server
+ *   does not answer or the role may not even read the version.
+ */
+export async function inspectPostgres(options: InspectPostgresOptions): Promise<Inspection> {
+  const read = parse(inspectSchema, options, 'options', 'TK_CONFIG_INVALID')
+  const connections = read.connections ?? null
+  return inspect(executorOf(read.client)!, new Names(read), { connections })
 }
 
 type ReadSchema = z.output<z.ZodObject<typeof schemaFields>>

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import type { EntryRows } from '../../budgets/entries.ts'
 import { NO_BUCKETS } from '../../budgets/rate.ts'
+import type { RepriceRows } from '../../budgets/reprice.ts'
 import { WINDOWS } from '../../budgets/windows.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { NewEvent } from '../../storage/also.ts'
@@ -27,7 +27,7 @@ import type { PgParam, PgRow } from './executor.ts'
 import { writeHold } from './hold-rows.ts'
 import { COUNTER_COLUMNS, HISTORY_COLUMNS } from './ledger-sql/parts.ts'
 import type { Names } from './names.ts'
-import { addUsage } from './usage-rows.ts'
+import { addUsage, repriceRow } from './usage-rows.ts'
 
 /** What has to be read before the rules run. */
 export interface Needed {
@@ -44,31 +44,36 @@ const counterKey = (c: Pick<Counter, 'accountId' | 'unit' | 'window'>): string =
   `${c.accountId}\0${c.unit}\0${c.window}`
 const historyKey = (line: HoldLine): string => `${counterKey(line)}\0${line.periodStartMs}`
 
+const LOCK = 'ORDER BY r.depth DESC, r.account_id, r.unit, r.period FOR UPDATE'
+
 /** Locks the counters of these accounts, rolls them, and reads them. */
 export async function lockAccounts(tx: Tx, names: Names, needed: Needed): Promise<PgLedgerRows> {
   const { tenantIds, accountIds } = needed
   const accounts = { tenants: textsText(tenantIds), accounts: textsText(accountIds) }
   const nowMs = Number(await tx.call('tk_lock_accounts_v1', accounts))
-  return new PgLedgerRows(nowMs, await readCounters(tx, names, accountIds), needed)
+  // One that was made since is not locked yet.
+  return new PgLedgerRows(nowMs, await readCounters(tx, names, accountIds, LOCK), needed)
 }
 
 export async function readCounters(
   tx: Pick<Tx, 'query'>,
   names: Names,
   accountIds: readonly string[],
+  lock: '' | typeof LOCK = '',
 ): Promise<Counter[]> {
   const rows = await tx.query(
     `SELECT ${COUNTER_COLUMNS} FROM ${names.table('tk_counters')} r
-     WHERE r.account_id = ANY ($1::text[])`,
+     WHERE r.account_id = ANY ($1::text[]) ${lock}`,
     [textsText(accountIds)],
   )
   return rows.map(counterOf)
 }
 
-export class PgLedgerRows implements EntryRows {
+export class PgLedgerRows implements RepriceRows {
   readonly nowMs: number
   readonly #counters = new Map<string, Counter>()
-  readonly #stored: ReadonlySet<string>
+  /** As they were read. */
+  readonly #stored: ReadonlyMap<string, Counter>
   readonly #history: Map<string, PeriodHistory>
   readonly #holds: Map<string, Hold>
   readonly #usage: ReadonlyMap<string, UsageRecord>
@@ -78,6 +83,7 @@ export class PgLedgerRows implements EntryRows {
   readonly #changedHolds = new Set<string>()
   readonly #knownHolds: ReadonlySet<string>
   readonly #newUsage: UsageRecord[] = []
+  readonly #repriced: UsageRecord[] = []
   readonly #newEntries: LedgerEntry[] = []
   readonly #events: NewEvent[] = []
 
@@ -85,7 +91,7 @@ export class PgLedgerRows implements EntryRows {
     const { history = [], holds = [], usage = [], entries = [] } = needed
     this.nowMs = nowMs
     for (const counter of counters) this.#counters.set(counterKey(counter), counter)
-    this.#stored = new Set(this.#counters.keys())
+    this.#stored = new Map(this.#counters)
     this.#history = new Map(history.map((row) => [historyKey(row), row]))
     this.#holds = new Map(holds.map((hold) => [hold.id, hold]))
     this.#knownHolds = new Set(this.#holds.keys())
@@ -138,6 +144,10 @@ export class PgLedgerRows implements EntryRows {
     this.#newUsage.push(row)
   }
 
+  setUsage(row: UsageRecord): void {
+    this.#repriced.push(row)
+  }
+
   addEvent(event: NewEvent): void {
     this.#events.push(event)
   }
@@ -159,10 +169,9 @@ export class PgLedgerRows implements EntryRows {
     const written = new Map<string, Counter>()
     for (const key of this.#changed) {
       const counter = this.#counters.get(key)!
-      if (this.#stored.has(key)) await setCounter(tx, names, counter)
-      const periodStartMs = this.#stored.has(key)
-        ? counter.periodStartMs
-        : await insertCounter(tx, names, counter)
+      const before = this.#stored.get(key)
+      const { periodStartMs } = before ?? { periodStartMs: await insertCounter(tx, names, counter) }
+      if (before) await setCounter(tx, names, before, counter)
       written.set(key, { ...counter, periodStartMs })
     }
     for (const key of this.#changedHistory) {
@@ -172,6 +181,7 @@ export class PgLedgerRows implements EntryRows {
       await writeHold(tx, names, this.#holds.get(id)!, this.#knownHolds.has(id))
     }
     for (const row of this.#newUsage) await addUsage(tx, names, row)
+    for (const row of this.#repriced) await repriceRow(tx, names, row)
     for (const entry of this.#newEntries) await addEntry(tx, names, entry)
     await addEvents({ ...tx, nowMs: this.nowMs }, this.#events)
     return written
@@ -247,7 +257,13 @@ function valuesOf(counter: Counter): PgParam[] {
   ]
 }
 
-async function setCounter(tx: Tx, names: Names, counter: Counter): Promise<void> {
+async function setCounter(tx: Tx, names: Names, before: Counter, counter: Counter): Promise<void> {
+  // The database has rolled it. Rules that roll it again know other rules of its zone, and would let
+  // go of what it has counted.
+  if (counter.periodStartMs !== before.periodStartMs) {
+    const reason = 'database and runtime do not agree on when a period of this zone begins'
+    throw new TenantKeysError('TK_STORE_CONFLICT', { tenantId: counter.tenantId, reason })
+  }
   await tx.query(
     `UPDATE ${names.table('tk_counters')} SET depth = $4::integer, limit_amount = $5::bigint,
        posted = $6::bigint, held = $7::bigint, held_until_ms = $8::bigint, buckets = $9::bigint[],
@@ -268,7 +284,7 @@ async function insertCounter(tx: Tx, names: Names, counter: Counter): Promise<nu
        SELECT $1, $2, $3, $4::integer, $5::bigint, $6::bigint, $7::bigint, $8::bigint,
          $9::bigint[], $10, $11, $12::integer, $13::integer[], $14::integer, $15, $16, $17,
          $18::bigint, p.start_ms, p.end_ms
-       FROM ${names.fn('tk_period_v1')}($3, $17, $18::bigint) p
+       FROM ${names.fn('tk_period_v1')}($3::text, $17::text, $18::bigint) p
        ON CONFLICT DO NOTHING RETURNING period_start_ms::text`,
       [...valuesOf(counter), counter.tenantId, counter.zone, String(counter.createdAtMs)],
     )

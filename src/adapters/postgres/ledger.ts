@@ -27,6 +27,7 @@ import { counterOf, lockAccounts, PgLedgerRows, readCounters, readHistory } from
 import { COUNTER_COLUMNS } from './ledger-sql/parts.ts'
 import { mend, snapshot } from './ledger-upkeep.ts'
 import type { Names } from './names.ts'
+import { reprice } from './reprice.ts'
 import { needTenant, rowsIn } from './rows.ts'
 
 export function ledgerCommands(connection: Connection): LedgerCommands {
@@ -103,6 +104,7 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
     audit: (tenantId) => connection.read(tenantId, (tx) => snapshot(tx, tenantId)),
     repair: (repair, also) =>
       connection.write(repair.tenantId, (tx) => mend(tx, names, repair, also)),
+    reprice: (item, also) => reprice(connection, item, also),
     prune: async (query) => {
       checkPrune(query)
       return Number(await connection.call('tk_prune_v1', query))

@@ -17,6 +17,8 @@ const OURS = 'TKERR'
 const AGAIN = 'TKTRY'
 
 const BY_STATE: Readonly<Record<string, ErrorCode>> = {
+  // BEGIN ... READ WRITE on a standby.
+  '0A000': 'TK_STORE_UNAVAILABLE',
   '23502': 'TK_INPUT_INVALID',
   '23514': 'TK_INPUT_INVALID',
   '3F000': 'TK_STORE_NOT_MIGRATED',

@@ -10,6 +10,7 @@ import type {
   DekRecord,
   KeyRecord,
   OutboxRecord,
+  QuarantinedEvent,
   SecretRecord,
   TenantRecord,
 } from '../../storage/records.ts'
@@ -151,6 +152,17 @@ export function eventOf(columns: PgRow): OutboxRecord {
     atMs: row.int('at_ms'),
     payload: row.text('payload'),
     attempts: row.int('attempts'),
+  }
+}
+
+export const QUARANTINED_COLUMNS = `${EVENT_COLUMNS}, quarantined_at_ms::text, reason`
+
+export function quarantinedOf(columns: PgRow): QuarantinedEvent {
+  const row = new RowReader('tk_outbox', columns)
+  return {
+    ...eventOf(columns),
+    quarantinedAtMs: row.int('quarantined_at_ms'),
+    reason: row.text('reason'),
   }
 }
 

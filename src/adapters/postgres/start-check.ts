@@ -24,7 +24,7 @@ export async function checkStart(
 ): Promise<void> {
   const [there] = await executor.query(`SELECT (${metaOid(names)})::text AS meta`)
   if (there?.meta === null) throw new TenantKeysError('TK_STORE_NOT_MIGRATED')
-  if (names.roles !== 'single') await checkRoles(executor, names)
+  if (names.roles !== 'single') await checkRoles(executor, names, names.roles.owner)
   const [meta] = await executor.query(
     `SELECT schema_version::text, compatible_from::text, test_clock::text
      FROM ${names.table('tk_meta')}`,
@@ -49,12 +49,13 @@ export function checkVersion(meta: PgRow | undefined): void {
   throw new TenantKeysError('TK_STORE_NOT_MIGRATED')
 }
 
-async function checkRoles(executor: PgExecutor, names: Names): Promise<void> {
+async function checkRoles(executor: PgExecutor, names: Names, owner: string): Promise<void> {
   // Of the session's role too: it could be gone back to.
   const rows = await executor.query(
     `SELECT r.rolsuper::text AS is_super, r.rolbypassrls::text AS bypasses,
        pg_has_role(r.oid, c.relowner, 'MEMBER')::text AS owns,
        has_table_privilege(r.oid, c.oid, 'SELECT')::text AS may_read,
+       pg_get_userbyid(c.relowner)::text AS owner,
        (r.rolname = current_user)::text AS is_current
      FROM pg_catalog.pg_roles r, pg_catalog.pg_class c
      WHERE r.rolname IN (current_user, session_user) AND c.oid = (${metaOid(names)})`,
@@ -62,6 +63,10 @@ async function checkRoles(executor: PgExecutor, names: Names): Promise<void> {
   for (const row of rows) {
     if (row.is_super === 'true') throw refused('options.client', 'the role is a superuser', HINT)
     if (row.bypasses === 'true') throw refused('options.client', 'the role has BYPASSRLS', HINT)
+    if (row.owner !== owner) {
+      // Made by somebody who could write to the schema, to be taken for ours.
+      throw refused('options.roles', 'the tables do not belong to the owner role')
+    }
     if (row.owns === 'true') {
       throw refused('options.client', 'the role owns the tables, or may become their owner', HINT)
     }

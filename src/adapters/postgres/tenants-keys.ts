@@ -63,7 +63,8 @@ export function tenantCommands(connection: Connection): TenantCommands {
       }),
     setPlan: ({ tenantId, onlyIfOlder, ...change }, also) =>
       connection.write(tenantId, async (tx) => {
-        await tx.query(`SELECT id FROM ${table} WHERE id = $1 FOR UPDATE`, [tenantId])
+        // Who waits for nothing but this lock may hold counters, and write rows that name the tenant.
+        await tx.query(`SELECT id FROM ${table} WHERE id = $1 FOR NO KEY UPDATE`, [tenantId])
         const tenant = await needTenant(tx, names, tenantId)
         if (onlyIfOlder && !isOlder(tenant.plan, change.plan)) return null
         const changed = await setPlan(tx, names, tenant, change)

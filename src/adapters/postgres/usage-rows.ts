@@ -4,9 +4,7 @@
  * @module
  */
 import type { HoldLine, SettleItem, UsageDraft, UsageRecord } from '../../storage/ledger-records.ts'
-import type { UsageCommands } from '../../storage/storage.ts'
 import { flagsText, numbersText, textsText } from './array-text.ts'
-import type { Connection } from './connection.ts'
 import { isCountRecord, isTextRecord, listOf, RowReader } from './decode.ts'
 import type { PgQueries, PgRow } from './executor.ts'
 import type { Names } from './names.ts'
@@ -88,18 +86,15 @@ export async function findUsage(
   tx: PgQueries,
   names: Names,
   at: { readonly tenantId: string; readonly id: string },
+  lock: '' | 'FOR UPDATE' = '',
 ): Promise<UsageRecord | null> {
   const [row] = await tx.query(
-    `SELECT ${USAGE_ROW} FROM ${names.table('api_key_usage_logs')} WHERE tenant_id = $1 AND id = $2`,
+    `SELECT ${USAGE_ROW} FROM ${names.table('api_key_usage_logs')}
+     WHERE tenant_id = $1 AND id = $2 ${lock}`,
     [at.tenantId, at.id],
   )
   return row ? usageOf(row) : null
 }
-
-export const usageGet =
-  (connection: Connection): UsageCommands['get'] =>
-  (at) =>
-    connection.read(at.tenantId, (tx) => findUsage(tx, connection.names, at))
 
 export async function addUsage(tx: PgQueries, names: Names, usage: UsageRecord): Promise<void> {
   const given = usageColumns([usage])
@@ -130,7 +125,18 @@ export async function addUsage(tx: PgQueries, names: Names, usage: UsageRecord):
   )
 }
 
-function usageOf(columns: PgRow): UsageRecord {
+/** What a new price changes of a row. */
+export async function repriceRow(tx: PgQueries, names: Names, usage: UsageRecord): Promise<void> {
+  const { tenantId, id, priceId, costNanoUsd, chargedNanoUsd, quality } = usage
+  await tx.query(
+    `UPDATE ${names.table('api_key_usage_logs')}
+     SET price_id = $3, cost_nano_usd = $4::bigint, charged_nano_usd = $5::bigint, quality = $6
+     WHERE tenant_id = $1 AND id = $2`,
+    [tenantId, id, priceId, String(costNanoUsd), String(chargedNanoUsd), quality],
+  )
+}
+
+export function usageOf(columns: PgRow): UsageRecord {
   const row = new RowReader('api_key_usage_logs', columns)
   return {
     id: row.text('id'),

@@ -1,67 +1,112 @@
 /**
- * Usage totals, the outbox and the audit trail in PostgreSQL.
+ * Usage rows read and summed, and the audit trail, in PostgreSQL.
  *
  * @module
  */
-import { TenantKeysError } from '../../kernel/errors.ts'
-import { uuidv7 } from '../../kernel/ids.ts'
 import type {
   AuditCommands,
-  OutboxCommands,
+  UsageAttribute,
   UsageCommands,
   UsageDimension,
+  UsageListQuery,
   UsageTotal,
 } from '../../storage/storage.ts'
 import type { Connection } from './connection.ts'
 import { RowReader } from './decode.ts'
-import type { PgRow } from './executor.ts'
-import { auditOf, eventOf, pageOf, rowsIn } from './rows.ts'
+import type { PgParam, PgRow } from './executor.ts'
+import { auditOf, pageOf, rowsIn } from './rows.ts'
+import { findUsage, USAGE_ROW, usageOf } from './usage-rows.ts'
 
-const COLUMN_OF: Readonly<Record<UsageDimension, string>> = {
-  tenant: 'tenant_id',
-  key: 'key_id',
-  scope: 'scope',
-  provider: 'provider',
-  model: 'model',
+const TAG = 'tag:'
+
+export function usageCommands(connection: Connection): UsageCommands {
+  return {
+    totals: async ({ where = {}, days = [], after = null, limit = null, ...query }) => {
+      const args = { ...query, where, days, after, limit }
+      const rows = rowsIn(await connection.call('tk_usage_totals_v1', args, 'read'))
+      return rows.map((row) => totalOf(row, query.by)).filter((total) => total.calls > 0)
+    },
+    list: (query) =>
+      connection.read(query.tenantId, async (tx) => {
+        const { text, params } = listStatement(query)
+        const table = connection.names.table('api_key_usage_logs')
+        const rows = await tx.query(`SELECT ${USAGE_ROW} FROM ${table} ${text}`, params)
+        return rows.map(usageOf)
+      }),
+    get: (at) => connection.read(at.tenantId, (tx) => findUsage(tx, connection.names, at)),
+  }
 }
 
-export function usageTotals(connection: Connection): UsageCommands['totals'] {
-  return async ({ tenantId, fromMs, untilMs, by }) => {
-    const query = { tenantId, fromMs, untilMs, by: by.map((dimension) => COLUMN_OF[dimension]) }
-    const rows = rowsIn(await connection.call('tk_usage_totals_v1', query, 'read'))
-    return rows.map((row) => totalOf(row, by)).filter((total) => total.calls > 0)
+const COLUMN_OF: ReadonlyMap<UsageAttribute, string> = new Map<UsageAttribute, string>([
+  ['key', 'key_id'],
+  ['scope', 'scope'],
+  ['provider', 'provider'],
+  ['model', 'model'],
+  ['operation', 'operation'],
+  ['billable', 'billable::text'],
+])
+
+function listStatement({ tenantId, fromMs, untilMs, where = {}, after, limit }: UsageListQuery): {
+  readonly text: string
+  readonly params: readonly PgParam[]
+} {
+  const params: PgParam[] = []
+  const mark = (value: PgParam): string => `$${params.push(value)}::text`
+  const number = (value: number): string => `${mark(String(value))}::bigint`
+  const conditions = [`tenant_id = ${mark(tenantId)}`]
+  if (fromMs !== null) conditions.push(`settled_at_ms >= ${number(fromMs)}`)
+  if (untilMs !== null) conditions.push(`settled_at_ms < ${number(untilMs)}`)
+  for (const [attribute, value] of Object.entries(where)) {
+    const column =
+      COLUMN_OF.get(attribute as UsageAttribute) ??
+      `(tags::jsonb->>${mark(attribute.slice(TAG.length))})`
+    conditions.push(`${column} IS NOT DISTINCT FROM ${mark(value ?? null)}`)
   }
+  if (after) {
+    conditions.push(`(settled_at_ms, id) > (${number(after.settledAtMs)}, ${mark(after.id)})`)
+  }
+  const order = `ORDER BY settled_at_ms, id LIMIT ${number(limit)}`
+  return { text: `WHERE ${conditions.join(' AND ')} ${order}`, params }
 }
 
 function totalOf(columns: PgRow, by: readonly UsageDimension[]): UsageTotal {
   const row = new RowReader('api_key_usage_logs', columns)
-  const value = (dimension: UsageDimension): string | null =>
-    by.includes(dimension) ? row.textOrNull(COLUMN_OF[dimension]) : null
-  return {
-    tenant: value('tenant'),
-    key: value('key'),
-    scope: value('scope'),
-    provider: value('provider'),
-    model: value('model'),
-    calls: row.int('calls'),
-    inputTokens: row.int('input'),
-    outputTokens: row.int('output'),
-    costNanoUsd: row.sum('cost'),
+  const at = (dimension: UsageDimension): string | null => {
+    const n = by.indexOf(dimension)
+    return n < 0 ? null : row.textOrNull(`group_${n}`)
   }
-}
-
-export function outboxCommands(connection: Connection): OutboxCommands {
+  const tags = by.filter((d) => d.startsWith(TAG)).map((d) => [d.slice(TAG.length), at(d)])
   return {
-    lease: async ({ limit, leaseMs }) => {
-      const leaseId = uuidv7()
-      const answer = await connection.call('tk_outbox_lease_v1', { leaseId, limit, leaseMs })
-      return { leaseId, events: rowsIn(answer).map(eventOf) }
-    },
-    ack: async ({ leaseId, ids }) => {
-      const removed = await connection.call('tk_outbox_ack_v1', { leaseId, ids })
-      if (typeof removed === 'number') return removed
-      throw new TenantKeysError('TK_STORE_CORRUPT', { reason: 'a count cannot be read' })
-    },
+    tenant: at('tenant'),
+    key: at('key'),
+    scope: at('scope'),
+    provider: at('provider'),
+    model: at('model'),
+    operation: at('operation'),
+    billable: at('billable'),
+    day: at('day'),
+    tags: Object.fromEntries(tags),
+    calls: row.int('calls'),
+    completedCalls: row.int('completed'),
+    estimatedCalls: row.int('estimated'),
+    unknownCalls: row.int('unknown'),
+    billableCalls: row.int('billable_calls'),
+    cacheHitCalls: row.int('cache_hits'),
+    inputTokens: row.int('input'),
+    cacheReadTokens: row.int('cache_read'),
+    cacheWriteTokens: row.int('cache_write'),
+    cacheWrite1hTokens: row.int('cache_write_1h'),
+    inputAudioTokens: row.int('input_audio'),
+    outputTokens: row.int('output'),
+    reasoningTokens: row.int('reasoning'),
+    outputAudioTokens: row.int('output_audio'),
+    costNanoUsd: row.sum('cost'),
+    billableCostNanoUsd: row.sum('billable_cost'),
+    chargedNanoUsd: row.sum('charged'),
+    credits: row.sum('credits'),
+    timedCalls: row.int('timed'),
+    durationMs: row.int('duration'),
+    responseBytes: row.int('bytes'),
   }
 }
 

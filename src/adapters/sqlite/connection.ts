@@ -241,7 +241,8 @@ function pause(tries: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.random() * longestMs))
 }
 
-async function openFile(file: string): Promise<SqliteDatabaseLike> {
+/** @throws TenantKeysError TK_STORE_DRIVER_MISSING, TK_STORE_UNAVAILABLE */
+export async function openFile(file: string): Promise<SqliteDatabaseLike> {
   const open = await findDriver()
   try {
     return open(file)

@@ -11,12 +11,16 @@ import type { Storage } from '../../storage/storage.ts'
 import type { SqliteDatabaseLike } from './client.ts'
 import { Connection } from './connection.ts'
 import { ledgerCommands } from './ledger.ts'
+import { outboxCommands } from './outbox.ts'
 import { pinCommand } from './pins.ts'
 import { dekCommands, secretCommands } from './secrets.ts'
 import { keyCommands, tenantCommands } from './tenants-keys.ts'
-import { auditCommands, outboxCommands, usageCommands } from './usage.ts'
+import { auditCommands, usageCommands } from './usage.ts'
 
+export type { Finding, Inspection, MigrationFile, Severity } from '../../storage/inspection.ts'
 export type { SqliteDatabaseLike, SqliteStatementLike, SqliteValue } from './client.ts'
+export { inspectSqlite } from './inspect.ts'
+export { sqliteMigrations } from './schema.ts'
 
 export interface CommonOptions {
   /** `FULL` (default): flushed to the disk with every commit. `NORMAL`: a power cut may take back the

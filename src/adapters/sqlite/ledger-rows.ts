@@ -5,8 +5,8 @@
  *
  * @module
  */
-import type { EntryRows } from '../../budgets/entries.ts'
 import { NO_BUCKETS } from '../../budgets/rate.ts'
+import type { RepriceRows } from '../../budgets/reprice.ts'
 import { WINDOWS } from '../../budgets/windows.ts'
 import type { NewEvent } from '../../storage/also.ts'
 import type { LedgerEntry } from '../../storage/ledger-entries.ts'
@@ -26,7 +26,7 @@ import type { SqliteClient, SqliteRow } from './client.ts'
 import { amountsText, listOf, RowReader, textFields } from './decode.ts'
 import { addEntry, findEntry } from './entry-rows.ts'
 import { findTenant } from './rows.ts'
-import { addUsage, findUsage, isLines } from './usage-rows.ts'
+import { addUsage, findUsage, isLines, repriceRow } from './usage-rows.ts'
 
 /** What is known of a row in this transaction. */
 interface Cached<T> {
@@ -40,7 +40,7 @@ const counterKey = (c: Pick<Counter, 'accountId' | 'unit' | 'window'>): string =
   `${c.unit}\0${c.window}\0${c.accountId}`
 const historyKey = (line: HoldLine): string => `${line.periodStartMs}\0${counterKey(line)}`
 
-export class SqliteLedgerRows implements EntryRows {
+export class SqliteLedgerRows implements RepriceRows {
   readonly nowMs: number
   readonly #client: SqliteClient
   readonly #paths = new Map<string, readonly string[]>()
@@ -48,6 +48,7 @@ export class SqliteLedgerRows implements EntryRows {
   readonly #history = new Map<string, Cached<PeriodHistory> | null>()
   readonly #holds = new Map<string, Cached<Hold> | null>()
   readonly #usage: UsageRecord[] = []
+  readonly #repriced: UsageRecord[] = []
   readonly #events: NewEvent[] = []
   readonly #entries: LedgerEntry[] = []
 
@@ -121,6 +122,10 @@ export class SqliteLedgerRows implements EntryRows {
     this.#usage.push(row)
   }
 
+  setUsage(row: UsageRecord): void {
+    this.#repriced.push(row)
+  }
+
   addEvent(event: NewEvent): void {
     this.#events.push(event)
   }
@@ -143,6 +148,7 @@ export class SqliteLedgerRows implements EntryRows {
       if (cached?.changed) writeHistory(client, cached.row)
     for (const cached of this.#holds.values()) if (cached?.changed) writeHold(client, cached)
     for (const row of this.#usage) addUsage(client, row)
+    for (const row of this.#repriced) repriceRow(client, row)
     for (const event of this.#events) addEvent(client, event, this.nowMs)
     for (const entry of this.#entries) addEntry(client, entry)
   }

@@ -8,6 +8,7 @@ import { postEntry } from '../../budgets/entries.ts'
 import * as rules from '../../budgets/ledger.ts'
 import { checkPrune } from '../../budgets/prune.ts'
 import { repairLedger } from '../../budgets/repair.ts'
+import { repriceUsage } from '../../budgets/reprice.ts'
 import type { LedgerCommands } from '../../storage/storage.ts'
 import { writeAlso } from './also.ts'
 import type { Connection, ReadTx } from './connection.ts'
@@ -113,6 +114,15 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
         rows.flush()
         writeAlso(tx, also)
         return true
+      }),
+    reprice: (item, also) =>
+      connection.write((tx) => {
+        const rows = rowsOf(tx)
+        const repriced = repriceUsage(rows, item)
+        if (repriced === null) return null
+        rows.flush()
+        writeAlso(tx, also)
+        return repriced
       }),
     prune: async (query) => {
       checkPrune(query)

@@ -9,6 +9,7 @@ import type {
   DekRecord,
   KeyRecord,
   OutboxRecord,
+  QuarantinedEvent,
   SecretRecord,
   TenantRecord,
 } from '../../storage/records.ts'
@@ -131,5 +132,14 @@ export function eventOf(columns: SqliteRow): OutboxRecord {
     atMs: row.int('at_ms'),
     payload: row.text('payload'),
     attempts: row.int('attempts'),
+  }
+}
+
+export function quarantinedOf(columns: SqliteRow): QuarantinedEvent {
+  const row = new RowReader('tk_outbox', columns)
+  return {
+    ...eventOf(columns),
+    quarantinedAtMs: row.int('quarantined_at_ms'),
+    reason: row.text('reason'),
   }
 }

@@ -6,9 +6,10 @@
  * @module
  */
 import { TenantKeysError } from '../../kernel/errors.ts'
+import type { MigrationFile } from '../../storage/inspection.ts'
 import type { SqliteClient } from './client.ts'
 
-const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 1
 
 const TABLES: readonly string[] = [
   `CREATE TABLE tk_meta (
@@ -192,8 +193,13 @@ const TABLES: readonly string[] = [
     payload TEXT NOT NULL,
     attempts INTEGER NOT NULL CHECK (attempts >= 0),
     lease_id TEXT,
-    leased_until_ms INTEGER NOT NULL
+    leased_until_ms INTEGER NOT NULL,
+    quarantined_at_ms INTEGER,
+    reason TEXT,
+    CHECK ((quarantined_at_ms IS NULL) = (reason IS NULL))
   ) STRICT`,
+  `CREATE INDEX tk_outbox_quarantined ON tk_outbox (id)
+    WHERE quarantined_at_ms IS NOT NULL`,
   `CREATE TABLE tk_audit (
     root_id TEXT NOT NULL,
     sequence INTEGER NOT NULL CHECK (sequence > 0),
@@ -233,6 +239,19 @@ export function createTables(client: SqliteClient): void {
     client.exec(statement)
   }
 }
+
+/** Names of our tables and indexes. */
+export const SCHEMA_NAMES: readonly string[] = TABLES.flatMap(
+  (statement) => /^CREATE (?:TABLE|INDEX) (\w+)/.exec(statement)?.[1] ?? [],
+)
+
+/** The tables as SQL for whoever runs their migrations by hand; `migrate()` takes them as they are. */
+export const sqliteMigrations = (): readonly MigrationFile[] => [
+  {
+    name: '001_tenantkeys.sql',
+    sql: `BEGIN IMMEDIATE;\n${TABLES.map((statement) => `${statement};\n`).join('')}COMMIT;\n`,
+  },
+]
 
 /** @throws TenantKeysError TK_STORE_NOT_MIGRATED */
 export function checkVersion(version: unknown): void {

@@ -64,6 +64,16 @@ export function findUsage(client: SqliteClient, tenantId: string, id: string): U
   return row && usageOf(row)
 }
 
+const REPRICE = `UPDATE api_key_usage_logs
+  SET price_id = ?, cost_nano_usd = ?, charged_nano_usd = ?, quality = ?
+  WHERE tenant_id = ? AND id = ?`
+
+/** What a new price changes of a row. */
+export function repriceRow(client: SqliteClient, usage: UsageRecord): void {
+  const { priceId, costNanoUsd, chargedNanoUsd, quality, tenantId, id } = usage
+  client.run(REPRICE, priceId, costNanoUsd, chargedNanoUsd, quality, tenantId, id)
+}
+
 export function addUsage(client: SqliteClient, usage: UsageRecord): void {
   const { tokens } = usage
   client.run(
@@ -109,7 +119,7 @@ export function addUsage(client: SqliteClient, usage: UsageRecord): void {
   )
 }
 
-function usageOf(columns: SqliteRow): UsageRecord {
+export function usageOf(columns: SqliteRow): UsageRecord {
   const row = new RowReader('api_key_usage_logs', columns)
   return {
     id: row.text('id'),

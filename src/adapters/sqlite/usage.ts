@@ -1,36 +1,13 @@
 /**
- * Usage totals, the outbox and the audit trail in SQLite.
+ * Reading usage rows, and the audit trail, in SQLite.
  *
  * @module
  */
-import { uuidv7 } from '../../kernel/ids.ts'
-import type {
-  AuditCommands,
-  OutboxCommands,
-  UsageCommands,
-  UsageDimension,
-  UsageQuery,
-  UsageTotal,
-} from '../../storage/storage.ts'
-import type { SqliteRow, SqliteValue } from './client.ts'
+import type { AuditCommands, UsageCommands } from '../../storage/storage.ts'
 import type { Connection } from './connection.ts'
-import { RowReader } from './decode.ts'
-import { auditOf, eventOf, pageOf } from './rows.ts'
-import { findUsage } from './usage-rows.ts'
-
-const COLUMN_OF: Readonly<Record<UsageDimension, string>> = {
-  tenant: 'tenant_id',
-  key: 'key_id',
-  scope: 'scope',
-  provider: 'provider',
-  model: 'model',
-}
-
-const NANO_PER_USD = 1_000_000_000n
-
-/** Dollars and the rest are summed apart: SQLite's SUM stops at 64 bits, and never rounds here. */
-const SUMS = `COUNT(*) AS calls, SUM(input_tokens) AS input, SUM(output_tokens) AS output,
-  SUM(cost_nano_usd / ${NANO_PER_USD}) AS whole, SUM(cost_nano_usd % ${NANO_PER_USD}) AS rest`
+import { auditOf, pageOf } from './rows.ts'
+import { findUsage, usageOf } from './usage-rows.ts'
+import { conditionsOf, totalOf, totalsStatement } from './usage-totals.ts'
 
 export function usageCommands(connection: Connection): UsageCommands {
   return {
@@ -40,72 +17,15 @@ export function usageCommands(connection: Connection): UsageCommands {
         const rows = client.all(sql, ...params).map((row) => totalOf(row, query.by))
         return rows.filter((total) => total.calls > 0)
       }),
+    list: ({ after, limit, ...query }) =>
+      connection.read(({ client }) => {
+        const { text, params } = conditionsOf(query, [
+          ['(settled_at_ms, id) > (?, ?)', after && [after.settledAtMs, after.id]],
+        ])
+        const sql = `SELECT * FROM api_key_usage_logs ${text} ORDER BY settled_at_ms, id LIMIT ?`
+        return client.all(sql, ...params, limit).map(usageOf)
+      }),
     get: ({ tenantId, id }) => connection.read(({ client }) => findUsage(client, tenantId, id)),
-  }
-}
-
-function totalsStatement({ tenantId, fromMs, untilMs, by }: UsageQuery): {
-  sql: string
-  params: SqliteValue[]
-} {
-  const conditions: readonly (readonly [string, SqliteValue])[] = [
-    ['tenant_id = ?', tenantId],
-    ['settled_at_ms >= ?', fromMs],
-    ['settled_at_ms < ?', untilMs],
-  ]
-  const asked = conditions.filter(([, value]) => value !== null)
-  const where = asked.length > 0 ? `WHERE ${asked.map(([text]) => text).join(' AND ')}` : ''
-  const columns = by.map((dimension) => COLUMN_OF[dimension]).join(', ')
-  const grouped = by.length > 0 ? `GROUP BY ${columns} ORDER BY ${columns}` : ''
-  const selected = by.length > 0 ? `${columns}, ${SUMS}` : SUMS
-  return {
-    sql: `SELECT ${selected} FROM api_key_usage_logs ${where} ${grouped}`,
-    params: asked.map(([, value]) => value),
-  }
-}
-
-function totalOf(columns: SqliteRow, by: readonly UsageDimension[]): UsageTotal {
-  const row = new RowReader('api_key_usage_logs', columns)
-  const calls = row.int('calls')
-  const value = (dimension: UsageDimension): string | null =>
-    by.includes(dimension) ? row.textOrNull(COLUMN_OF[dimension]) : null
-  return {
-    tenant: value('tenant'),
-    key: value('key'),
-    scope: value('scope'),
-    provider: value('provider'),
-    model: value('model'),
-    calls,
-    // A sum over no rows is NULL.
-    inputTokens: calls === 0 ? 0 : row.int('input'),
-    outputTokens: calls === 0 ? 0 : row.int('output'),
-    costNanoUsd: calls === 0 ? 0n : row.money('whole') * NANO_PER_USD + row.money('rest'),
-  }
-}
-
-const ANY_FREE = 'SELECT 1 FROM tk_outbox WHERE leased_until_ms <= ? LIMIT 1'
-const FREE = 'SELECT * FROM tk_outbox WHERE leased_until_ms <= ? ORDER BY sequence LIMIT ?'
-const LEASE = `UPDATE tk_outbox
-  SET lease_id = ?, leased_until_ms = ?, attempts = attempts + 1 WHERE id = ?`
-const ACK = 'DELETE FROM tk_outbox WHERE id = ? AND lease_id = ?'
-
-export function outboxCommands(connection: Connection): OutboxCommands {
-  return {
-    lease: async ({ limit, leaseMs }) => {
-      // An idle exporter asks often; an empty outbox must not cost it the write lock.
-      const free = await connection.read(({ client, nowMs }) => client.get(ANY_FREE, nowMs))
-      if (!free) return { leaseId: uuidv7(), events: [] }
-      return connection.write(({ client, nowMs }) => {
-        const leaseId = uuidv7(nowMs)
-        const events = client.all(FREE, nowMs, limit).map(eventOf)
-        for (const { id } of events) client.run(LEASE, leaseId, nowMs + leaseMs, id)
-        return { leaseId, events: events.map((e) => ({ ...e, attempts: e.attempts + 1 })) }
-      })
-    },
-    ack: ({ leaseId, ids }) =>
-      connection.write(({ client }) =>
-        ids.reduce((sum, id) => sum + client.run(ACK, id, leaseId), 0),
-      ),
   }
 }
 

@@ -94,15 +94,38 @@ export function everyCommand(storage: Storage): readonly NamedCall[] {
       post: () => storage.ledger.post(newCredit(tenantId, 'credit-1', 10n), also),
       audit: () => storage.ledger.audit(tenantId),
       repair: () => storage.ledger.repair({ kind: 'usage', tenantId, holdId }, also),
+      reprice: () =>
+        storage.ledger.reprice(
+          {
+            tenantId,
+            id: holdId,
+            was: { priceId: 'price-1', costNanoUsd: 1n },
+            becomes: {
+              priceId: 'price-2',
+              costNanoUsd: 2n,
+              chargedNanoUsd: 0n,
+              quality: 'measured',
+            },
+          },
+          also,
+        ),
       prune: () => storage.ledger.prune({ olderThanMs: 172_800_000, limit: 10 }),
     },
     usage: {
       totals: () => storage.usage.totals({ tenantId, fromMs: null, untilMs: null, by: [] }),
+      list: () =>
+        storage.usage.list({ tenantId, fromMs: null, untilMs: null, after: null, limit: 10 }),
       get: () => storage.usage.get({ tenantId, id: holdId }),
     },
     outbox: {
       lease: () => storage.outbox.lease({ limit: 10, leaseMs: 1000 }),
       ack: () => storage.outbox.ack({ leaseId: uuidv7(), ids: ['none'] }),
+      release: () => storage.outbox.release({ leaseId: uuidv7(), ids: ['none'], delayMs: 0 }),
+      quarantine: () =>
+        storage.outbox.quarantine({ leaseId: uuidv7(), events: [{ id: 'none', reason: 'none' }] }),
+      quarantined: () => storage.outbox.quarantined(ALL),
+      requeue: () => storage.outbox.requeue(['none'], also),
+      backlog: () => storage.outbox.backlog({ limit: 1000 }),
     },
     audit: { list: () => storage.audit.list({ rootId: tenantId, ...ALL }) },
   }

@@ -10,6 +10,7 @@ import type { WallClock } from '../../kernel/clock.ts'
 import type { Storage, StorageCapabilities } from '../../storage/storage.ts'
 import { fakeClock } from '../fake-clock.ts'
 import { atomicityCases } from './atomicity.ts'
+import { auditCases } from './audit.ts'
 import type { ConformanceCase } from './case.ts'
 import { isolationCases } from './isolation.ts'
 import { epochCases, keyCases } from './keys.ts'
@@ -21,11 +22,12 @@ import { pathCases } from './ledger-paths.ts'
 import { periodCases } from './ledger-periods.ts'
 import { poolCases } from './ledger-pools.ts'
 import { rateCases } from './ledger-rates.ts'
+import { repriceCases } from './ledger-reprice.ts'
 import { holdCases } from './ledger-states.ts'
 import { unitCases } from './ledger-units.ts'
 import { windowCases } from './ledger-windows.ts'
 import { factoryCases, lifecycleCases } from './lifecycle.ts'
-import { auditCases, outboxCases } from './outbox-audit.ts'
+import { outboxCases } from './outbox.ts'
 import { pinCases } from './pins.ts'
 import { planCases } from './plans.ts'
 import { pushCases } from './push.ts'
@@ -33,6 +35,7 @@ import { secrecyCases } from './secrecy.ts'
 import { secretCases } from './secrets.ts'
 import { tenantCases } from './tenants.ts'
 import { usageCases } from './usage.ts'
+import { usageQueryCases } from './usage-queries.ts'
 
 /** What the suite needs of a test framework: `{ describe, test }` of vitest, node:test or jest. */
 export interface ConformanceRunner {
@@ -85,7 +88,9 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   'ledger: pools': poolCases,
   'ledger: alerts': alertCases,
   'ledger: entries': entryCases,
+  'ledger: prices': repriceCases,
   usage: usageCases,
+  'usage: queries': usageQueryCases,
   outbox: outboxCases,
   audit: auditCases,
 }

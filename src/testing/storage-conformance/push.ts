@@ -1,5 +1,5 @@
 /**
- * ST-17: a store that pushes tells its listeners of changes.
+ * ST-18: a store that pushes tells its listeners of changes.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const at = { tenantId: 'acme', keyId: keyIdOf(1) }
 
 export const pushCases: readonly ConformanceCase[] = [
   {
-    title: 'ST-17 every listener is told of a change that another handle made',
+    title: 'ST-18 every listener is told of a change that another handle made',
     needs: 'pushes',
     run: async ({ storage, another }) => {
       await tenants(storage, 'acme')
@@ -54,7 +54,7 @@ export const pushCases: readonly ConformanceCase[] = [
     },
   },
   {
-    title: 'ST-17 a listener that has ended is told nothing, and the others go on',
+    title: 'ST-18 a listener that has ended is told nothing, and the others go on',
     needs: 'pushes',
     run: async ({ storage, another }) => {
       await tenants(storage, 'acme')

@@ -31,13 +31,35 @@ async function settleSome(storage: Storage): Promise<void> {
 
 const NOTHING = { tenant: null, key: null, scope: null, provider: null, model: null }
 
+/** A group of calls as `samples.ts` makes them. */
 const group = (over: Partial<UsageTotal>, calls: number, costNanoUsd: bigint): UsageTotal => ({
   ...NOTHING,
+  operation: null,
+  billable: null,
+  day: null,
+  tags: {},
   ...over,
   calls,
+  completedCalls: calls,
+  estimatedCalls: 0,
+  unknownCalls: 0,
+  billableCalls: 0,
+  cacheHitCalls: 0,
   inputTokens: 11 * calls,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  cacheWrite1hTokens: 0,
+  inputAudioTokens: 0,
   outputTokens: 7 * calls,
+  reasoningTokens: 2 * calls,
+  outputAudioTokens: 0,
   costNanoUsd,
+  billableCostNanoUsd: 0n,
+  chargedNanoUsd: 0n,
+  credits: 0n,
+  timedCalls: 0,
+  durationMs: 0,
+  responseBytes: 0,
 })
 
 const totals = (

@@ -7,6 +7,10 @@ import { as, CANARY, type Row } from './row.ts'
 import { type Call, NO_OBJECTS, rows, SOME_BAD_IDS, unknownFields } from './values.ts'
 
 const query: Call = (tk, input) => tk.usage.query(as(input))
+const page: Call = (tk, input) => tk.usage.page(as(input))
+const list: Call = (tk, input) => tk.usage.list(as(input))
+const BAD_LIMITS = { zero: 0, 'too many': 1001, text: CANARY, fraction: 1.5 }
+const BAD_MONTHS = { missing: undefined, number: 202601, words: CANARY, 'no such month': '2026-13' }
 const BAD_TIMES = {
   zero: 0,
   negative: -1,
@@ -28,7 +32,7 @@ export const usageRows: readonly Row[] = [
   ...rows(
     'usage.query',
     'by',
-    { null: null, 'a text': 'tenant', 'an object': {}, 'six of them': Array(6).fill('key') },
+    { null: null, 'a text': 'tenant', 'an object': {}, 'nine of them': Array(9).fill('key') },
     (tk, by) => query(tk, { by }, as(null)),
   ),
   ...rows(
@@ -43,4 +47,49 @@ export const usageRows: readonly Row[] = [
     (tk, by) => query(tk, { by }, as(null)),
   ),
   ...unknownFields('usage.query', { by: [] }, query),
+  ...rows('usage.page', '(argument)', NO_OBJECTS, page),
+  ...rows(
+    'usage.page',
+    'after',
+    { number: 7, 'no cursor': CANARY, long: 'x'.repeat(9000) },
+    (tk, after) => page(tk, { by: ['key'], after }, as(null)),
+  ),
+  ...rows('usage.page', 'limit', BAD_LIMITS, (tk, limit) => page(tk, { limit }, as(null))),
+  ...rows('usage.list', '(argument)', { ...NO_OBJECTS, 'nothing at all': undefined }, list),
+  ...rows('usage.list', 'tenantId', { ...SOME_BAD_IDS, missing: undefined }, (tk, tenantId) =>
+    list(tk, { tenantId }, as(null)),
+  ),
+  ...rows('usage.list', 'limit', BAD_LIMITS, (tk, limit) =>
+    list(tk, { tenantId: 'acme', limit }, as(null)),
+  ),
+  ...rows(
+    'usage.export',
+    'format',
+    { missing: undefined, another: CANARY, null: null },
+    (tk, format) => tk.usage.export(as({ format })),
+  ),
+  ...rows('usage.export', 'tenantId', { ...SOME_BAD_IDS, missing: '' }, (tk, tenantId) =>
+    tk.usage.export(as({ format: 'csv', tenantId })),
+  ),
+  ...rows('usage.statement', 'month', BAD_MONTHS, (tk, month) =>
+    tk.usage.statement(as({ tenantId: 'acme', month })),
+  ),
+  ...rows('usage.statement', 'tenantId', SOME_BAD_IDS, (tk, tenantId) =>
+    tk.usage.statement(as({ tenantId, month: '2026-01' })),
+  ),
+  ...rows('outbox.quarantined', 'limit', BAD_LIMITS, (tk, limit) =>
+    tk.outbox.quarantined(as({ limit })),
+  ),
+  ...rows(
+    'outbox.requeue',
+    'ids',
+    { missing: undefined, none: [], text: CANARY, many: Array(101).fill('a') },
+    (tk, ids) => tk.outbox.requeue(as({ ids })),
+  ),
+  ...rows(
+    'outbox.requeue',
+    'ids[0]',
+    { number: [7], empty: [''], long: ['x'.repeat(201)] },
+    (tk, ids) => tk.outbox.requeue(as({ ids })),
+  ),
 ]

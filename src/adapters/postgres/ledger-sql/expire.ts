@@ -90,7 +90,7 @@ BEGIN${lockCounters(
         CROSS JOIN ${holdOf(names, 'q.id')} h, ${HOLD_ACCOUNTS} a GROUP BY a.id`,
       LINE_ARRAYS,
     )}
-  now_ms := coalesce(at_ms, ${names.fn('tk_now_v1')}(NULL));${rollCounters(names)}
+  now_ms := coalesce(at_ms, ${names.fn('tk_now_v1')}(NULL::bigint));${rollCounters(names)}
   -- Others may have expired or settled them since they were picked.
   SELECT coalesce(array_agg(d.id), '{}'), array_agg(d.tenant_id), array_agg(d.lines),
       array_agg(d.held), array_agg(d.created_at_ms), array_agg(d.call), array_agg(d.tid)

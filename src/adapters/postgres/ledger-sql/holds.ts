@@ -162,6 +162,12 @@ export function changeLine(
           c_until[k] := CASE WHEN c_held[k] = 0 THEN 0 ELSE greatest(c_until[k], ${until}) END;
           c_dirty[k] := true;${post}${after}
         ELSE
+          -- The hold was not there yet when the counters were locked.
+          IF k = 0 AND EXISTS (SELECT 1 FROM ${names.table('tk_counters')} c
+            WHERE c.account_id = l_acct[j] AND c.unit = l_unit[j] AND c.period = l_win[j])
+          THEN
+            ${AGAIN};
+          END IF;
           UPDATE ${names.table('tk_counter_history')} p
             SET held = greatest(0, p.held + ${held})${postHistory}
             WHERE p.account_id = l_acct[j] AND p.unit = l_unit[j] AND p.period = l_win[j]
@@ -170,7 +176,8 @@ export function changeLine(
 }
 
 /** Writes the holds that were changed, each once, where they were read: one that was changed since is
- * not found there any more. */
+ * not found there any more. The second comparison is what a server makes again after it has waited:
+ * those of before November 2025 do not repeat the first, which they search by. */
 export function writeHolds(names: Names, more: Readonly<Record<string, string>> = {}): string {
   const arrays = ['h_tid', 'h_changed', 'h_state', ...Object.values(more)]
   const sets = Object.entries({ state: 'h_state', ...more }).map(
@@ -179,7 +186,7 @@ export function writeHolds(names: Names, more: Readonly<Record<string, string>> 
   return `
   UPDATE ${names.table('tk_holds')} h SET ${sets.join(', ')}
     FROM unnest(${arrays.join(', ')}) AS t (${arrays.join(', ')})
-    WHERE t.h_changed AND h.ctid = t.h_tid;
+    WHERE t.h_changed AND h.ctid = t.h_tid AND (h.ctid = t.h_tid) IS TRUE;
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written <> cardinality(array_positions(h_changed, true)) THEN
     ${AGAIN};

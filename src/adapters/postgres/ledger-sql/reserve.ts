@@ -107,6 +107,7 @@ const VARIABLES = `
   p_text text[] := array_fill(NULL::text, ARRAY[p_size]);
   line_text text;
   any_known boolean;
+  present integer;
   known record;
   tenant text;
   r_code integer[] := array_fill(0, ARRAY[n]);
@@ -149,8 +150,14 @@ BEGIN
       EXISTS (SELECT 1 FROM unnest(i_id, i_path) t (id, path)
         WHERE (SELECT true FROM ${names.table('tk_holds')} h WHERE h.id = t.id)
           OR (SELECT true FROM ${names.table('api_key_usage_logs')} u
-            WHERE u.tenant_id = tenants[p_tenant[t.path]] AND u.id = t.id))
-      INTO STRICT high_ms, t_paths, any_known;
+            WHERE u.tenant_id = tenants[p_tenant[t.path]] AND u.id = t.id)),
+      (SELECT count(*) FROM ${names.table('tk_counters')} c
+        WHERE c.account_id = ANY (accts || c_acct))
+      INTO STRICT high_ms, t_paths, any_known, present;
+    -- Who was waited for may have put others in the place of counters that were taken away.
+    IF present <> c_n THEN
+      ${AGAIN};
+    END IF;
     IF now_ms IS NULL THEN${readTime(names)}
     END IF;${rollCounters(names, '\n      c_room[k] := c_limit[k];')}${slideCounters(names)}
     IF head IS NULL THEN

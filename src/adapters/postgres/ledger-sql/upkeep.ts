@@ -9,6 +9,7 @@ import type { Names } from '../names.ts'
 import { COUNTER_VARIABLES, highMark, lockCounters, readTime, rollCounters } from './counters.ts'
 import { ledgerFunction } from './function.ts'
 import { LEDGER_PARTS } from './parts.ts'
+import { bucketMs } from './rates.ts'
 
 export const upkeepFunctions = (names: Names): string[] => [
   // Locks the counters of accounts of these tenants, in lock order, and rolls them to the present.
@@ -53,7 +54,7 @@ BEGIN
     SELECT c.account_id, c.unit, c.period, c.limit_amount::text,
       (CASE WHEN ended.is_over THEN 0 ELSE c.posted + (
         SELECT coalesce(sum(b.n), 0) FROM unnest((${names.fn('tk_slide_v1')}(c.buckets,
-          CASE c.period WHEN 'rate_second' THEN 100 ELSE 6000 END, now_ms))[2:]) b (n)
+          ${bucketMs('c.period')}, now_ms))[2:]) b (n)
         WHERE c.period IN ('rate_second', 'rate_minute')) END)::text AS posted,
       (CASE WHEN ended.is_over THEN 0 ELSE c.held END)::text AS held,
       (CASE WHEN ended.is_over THEN (SELECT p.end_ms

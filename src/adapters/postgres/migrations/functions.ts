@@ -6,22 +6,10 @@
  */
 import { CHAIN_START, NO_TENANT } from '../../../audit/chain.ts'
 import { literal, type Names } from '../names.ts'
-import {
-  AUDIT_COLUMNS,
-  DEK_COLUMNS,
-  EVENT_COLUMNS,
-  KEY_COLUMNS,
-  SECRET_COLUMNS,
-  TENANT_COLUMNS,
-} from '../rows.ts'
-import { definer, ONLY_ON_PRIMARY } from './sql.ts'
-
-/** One row, or null; its columns as in the select list. */
-const one = (select: string): string => `(SELECT to_jsonb(r) FROM (${select}) r)`
-
-/** The list of the rows; the select puts them in order. */
-const list = (select: string): string =>
-  `(SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]'::jsonb) FROM (${select}) r)`
+import { AUDIT_COLUMNS, DEK_COLUMNS, KEY_COLUMNS, SECRET_COLUMNS, TENANT_COLUMNS } from '../rows.ts'
+import { outboxFunctions } from './outbox-functions.ts'
+import { definer, list, ONLY_ON_PRIMARY, one } from './sql.ts'
+import { usageFunctions } from './usage-functions.ts'
 
 export function functions(names: Names): string[] {
   return [
@@ -30,8 +18,8 @@ export function functions(names: Names): string[] {
     ...tenants(names),
     ...pins(names),
     ...audit(names),
-    ...outbox(names),
-    ...usage(names),
+    ...outboxFunctions(names),
+    ...usageFunctions(names),
   ]
 }
 
@@ -204,92 +192,4 @@ BEGIN
 END`,
     ),
   ]
-}
-
-function outbox(names: Names): string[] {
-  const box = names.table('tk_outbox')
-  return [
-    ...definer(
-      names,
-      'tk_outbox_add_v1',
-      `
-BEGIN
-  INSERT INTO ${box} (id, kind, tenant_id, at_ms, payload, attempts, leased_until_ms)
-    SELECT a.value->>'id', a.value->>'kind', a.value->>'tenantId', (a.value->>'atMs')::bigint,
-      a.value->>'payload', 0, 0
-    FROM jsonb_array_elements(args) WITH ORDINALITY a ORDER BY a.ordinality
-    ON CONFLICT (id) DO NOTHING;
-  RETURN NULL;
-END`,
-    ),
-    ...definer(
-      names,
-      'tk_outbox_lease_v1',
-      `
-DECLARE
-  now_ms bigint := ${names.fn('tk_now_v1')}(test_now);
-  answer jsonb;
-BEGIN
-  WITH free AS (
-    SELECT o.sequence FROM ${box} o WHERE o.leased_until_ms <= now_ms
-    ORDER BY o.sequence LIMIT (args->>'limit')::bigint FOR UPDATE SKIP LOCKED
-  ), leased AS (
-    UPDATE ${box} o SET lease_id = args->>'leaseId', attempts = o.attempts + 1,
-      leased_until_ms = now_ms + (args->>'leaseMs')::bigint
-    FROM free WHERE o.sequence = free.sequence RETURNING o.*
-  )
-  SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]'::jsonb) INTO answer
-    FROM (SELECT ${EVENT_COLUMNS} FROM leased l ORDER BY l.sequence) r;
-  RETURN answer;
-END`,
-    ),
-    ...definer(
-      names,
-      'tk_outbox_ack_v1',
-      `
-DECLARE
-  removed bigint;
-BEGIN
-  DELETE FROM ${box} o USING jsonb_array_elements_text(args->'ids') a (id)
-    WHERE o.id = a.id AND o.lease_id = args->>'leaseId';
-  GET DIAGNOSTICS removed = ROW_COUNT;
-  RETURN to_jsonb(removed);
-END`,
-    ),
-  ]
-}
-
-/** Sums are numeric, which does not overflow. The dimensions are held against a list before they
- * become part of a statement. */
-function usage(names: Names): string[] {
-  return definer(
-    names,
-    'tk_usage_totals_v1',
-    `
-DECLARE
-  grouped text[];
-  ordered text;
-  answer jsonb;
-BEGIN
-  SELECT coalesce(array_agg(quote_ident(a.name) ORDER BY a.ordinality), '{}') INTO grouped
-    FROM jsonb_array_elements_text(args->'by') WITH ORDINALITY a (name)
-    WHERE a.name IN ('tenant_id', 'key_id', 'scope', 'provider', 'model');
-  ordered := (SELECT string_agg(format('u.%s COLLATE "C" NULLS FIRST', g.name), ', ' ORDER BY g.ordinality)
-    FROM unnest(grouped) WITH ORDINALITY g (name));
-  EXECUTE format(
-    'SELECT coalesce(jsonb_agg(to_jsonb(r)), ''[]''::jsonb) FROM (
-       SELECT %s count(*)::text AS calls, coalesce(sum(u.input_tokens), 0)::text AS input,
-         coalesce(sum(u.output_tokens), 0)::text AS output,
-         coalesce(sum(u.cost_nano_usd), 0)::text AS cost
-       FROM ${names.table('api_key_usage_logs')} u
-       WHERE ($1 IS NULL OR u.tenant_id = $1) AND ($2 IS NULL OR u.settled_at_ms >= $2)
-         AND ($3 IS NULL OR u.settled_at_ms < $3) %s) r',
-    (SELECT coalesce(string_agg(format('u.%s, ', g.name), ''), '') FROM unnest(grouped) g (name)),
-    CASE WHEN cardinality(grouped) > 0
-      THEN 'GROUP BY ' || array_to_string(grouped, ', ') || ' ORDER BY ' || ordered ELSE '' END)
-    INTO answer
-    USING args->>'tenantId', (args->>'fromMs')::bigint, (args->>'untilMs')::bigint;
-  RETURN answer;
-END`,
-  )
 }

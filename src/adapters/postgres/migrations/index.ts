@@ -8,6 +8,7 @@ import type { Names } from '../names.ts'
 import { functions } from './functions.ts'
 import { ledgerFunctions } from './ledger-functions.ts'
 import { ledgerTables } from './ledger-tables.ts'
+import { leftoverFunctions } from './leftovers.ts'
 import { tables } from './tables.ts'
 import { timeFunctions, timeTables } from './time.ts'
 
@@ -34,6 +35,7 @@ export const MIGRATIONS: readonly Migration[] = [
       ...timeFunctions(names),
       ...functions(names),
       ...ledgerFunctions(names),
+      ...leftoverFunctions(names),
     ],
   },
 ]

@@ -119,7 +119,7 @@ export function ledgerTables(names: Names): string[] {
     AND state IN ('posted', 'late_posted'))
 )`,
     `CREATE INDEX ${names.index('api_key_usage_logs_settled')}
-  ON ${t('api_key_usage_logs')} (tenant_id, settled_at_ms)`,
+  ON ${t('api_key_usage_logs')} (tenant_id, settled_at_ms, id)`,
     `CREATE TABLE ${t('tk_budget_entries')} (
   tenant_id ${ID} NOT NULL REFERENCES ${t('tk_tenants')} (id),
   id ${ID} NOT NULL,
@@ -144,13 +144,28 @@ export function ledgerTables(names: Names): string[] {
   payload text NOT NULL,
   attempts integer NOT NULL CHECK (attempts >= 0),
   lease_id text,
-  leased_until_ms bigint NOT NULL
+  leased_until_ms bigint NOT NULL,
+  quarantined_at_ms bigint,
+  reason text,
+  CHECK ((quarantined_at_ms IS NULL) = (reason IS NULL))
 )`,
+    `CREATE INDEX ${names.index('tk_outbox_quarantined')}
+  ON ${t('tk_outbox')} (id) WHERE quarantined_at_ms IS NOT NULL`,
     ...closed(names, 'tk_counters', 'tenant_id', ['SELECT', 'INSERT', 'UPDATE', 'DELETE']),
     ...closed(names, 'tk_counter_history', 'tenant_id', ['SELECT', 'INSERT', 'UPDATE']),
     ...closed(names, 'tk_holds', 'tenant_id', ['SELECT', 'INSERT', 'UPDATE']),
     ...closed(names, 'api_key_usage_logs', 'tenant_id', ['SELECT', 'INSERT']),
+    ...repriceable(names),
     ...closed(names, 'tk_budget_entries', 'tenant_id', ['SELECT', 'INSERT']),
-    ...closed(names, 'tk_outbox', 'tenant_id', ['INSERT']),
+    ...closed(names, 'tk_outbox', null),
   ]
 }
+
+/** Of a usage row only what a later price decides can be changed (ST-19). */
+const repriceable = (names: Names): string[] =>
+  names.app === null
+    ? []
+    : [
+        `GRANT UPDATE (price_id, cost_nano_usd, charged_nano_usd, quality)
+         ON ${names.table('api_key_usage_logs')} TO ${names.app}`,
+      ]

@@ -9,6 +9,13 @@ import { literal, type Names, TENANT_SETTING } from '../names.ts'
 /** Texts by which rows are found and put in order: by their bytes, whatever the database's locale. */
 export const ID = 'text COLLATE "C"'
 
+/** One row, or null; its columns as in the select list. */
+export const one = (select: string): string => `(SELECT to_jsonb(r) FROM (${select}) r)`
+
+/** The list of the rows; the select puts them in order. */
+export const list = (select: string): string =>
+  `(SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]'::jsonb) FROM (${select}) r)`
+
 /**
  * A function that {@link Connection.call} can call. It runs as the owner role, so its body must hold
  * every id that it is given to the tenant of the item.

@@ -1,0 +1,223 @@
+/**
+ * Brings one batch to one sink: tries again while the sink fails, finds the events that make it fail,
+ * and never blames an event while the sink may just be down.
+ *
+ * A write that throws says nothing about which event was at fault, or whether any was. So the batch is
+ * halved until single events remain, and one is held to be poison only if the sink fails on it alone
+ * and, asked once more afterwards, still takes an event that it has taken before (the canary; sinks
+ * accept repeated ids, US-4). A sink that is down fails on the canary too: then nobody is blamed.
+ *
+ * @module
+ */
+import pRetry from 'p-retry'
+import type { Timers } from '../kernel/clock.ts'
+import { scrubCause } from '../kernel/errors.ts'
+import type { OutboxRecord } from '../storage/records.ts'
+import type { SinkAnswer, UsageSink } from './usage-sink.ts'
+
+/** What became of a batch; every event of it is in exactly one of the three. */
+export interface Delivery {
+  readonly accepted: readonly string[]
+  readonly rejected: ReadonlyMap<string, string>
+  readonly left: readonly string[]
+  /** Why events are left: class, code and status of the last failure; `null`: none are left. */
+  readonly failure: string | null
+  /** How long the sink asked to be left alone, in ms; 0: it did not say. */
+  readonly retryAfterMs: number
+}
+
+export interface LaneOptions {
+  readonly sink: UsageSink
+  readonly timers: Timers
+  /** First pause after a failed write, in ms; then twice and four times as long. */
+  readonly retryMs: number
+  /** A write that takes longer has failed. */
+  readonly writeTimeoutMs: number
+}
+
+const RETRIES = 3
+/** So many failures in a row while halving, and the sink is asked whether it is up at all. */
+const MAX_MISSES = 16
+const MAX_REASON = 200
+
+export class SinkLane {
+  readonly sink: UsageSink
+  readonly #options: LaneOptions
+  /** The last event that the sink took. */
+  #canary: OutboxRecord | null = null
+
+  constructor(options: LaneOptions) {
+    this.sink = options.sink
+    this.#options = options
+  }
+
+  /** False before the sink has taken anything from this lane. */
+  get proven(): boolean {
+    return this.#canary !== null
+  }
+
+  /** @param signal - ends the work early; what was not taken by then is left. */
+  async deliver(events: readonly OutboxRecord[], signal: AbortSignal): Promise<Delivery> {
+    const batch = new Batch(events)
+    if (events.length === 0) return batch.result()
+    try {
+      await this.#withRetries(batch, signal)
+    } catch (error) {
+      batch.failed(error)
+      if (!signal.aborted && batch.retryAfterMs === 0) await this.#findPoison(batch, signal)
+    }
+    return batch.result()
+  }
+
+  #withRetries(batch: Batch, signal: AbortSignal): Promise<void> {
+    return pRetry(() => this.#write(batch, batch.left(), signal), {
+      retries: RETRIES,
+      minTimeout: this.#options.retryMs,
+      factor: 2,
+      randomize: false,
+      unref: true,
+      signal,
+      // A sink that says when to come back is not asked before.
+      shouldRetry: ({ error }) => retryAfterOf(error) === 0,
+    })
+  }
+
+  async #findPoison(batch: Batch, signal: AbortSignal): Promise<void> {
+    if (this.#canary && !(await this.#isUp(signal))) return
+    const open = batch.left()
+    // One alone has just failed; without a canary nothing can be said about it.
+    const suspects: OutboxRecord[] = open.length === 1 ? [...open] : []
+    const parts = open.length === 1 ? [] : halves(open)
+    let misses = 0
+    for (let part = parts.shift(); part && !signal.aborted; part = parts.shift()) {
+      try {
+        await this.#write(batch, part, signal)
+        misses = 0
+      } catch (error) {
+        batch.failed(error)
+        if (part.length === 1) suspects.push(part[0]!)
+        else parts.unshift(...halves(part))
+        if (++misses >= MAX_MISSES && !(await this.#isUp(signal))) return
+        misses %= MAX_MISSES
+      }
+    }
+    if (suspects.length > 0 && (await this.#isUp(signal))) batch.blame(suspects)
+  }
+
+  /** True when the sink takes what it took before; false also when it never took anything. */
+  async #isUp(signal: AbortSignal): Promise<boolean> {
+    if (!this.#canary || signal.aborted) return false
+    return this.#ask([this.#canary], signal).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /** @throws what the sink threw, or that it named some event in neither list. */
+  async #write(batch: Batch, part: readonly OutboxRecord[], signal: AbortSignal): Promise<void> {
+    const taken = batch.record(await this.#ask(part, signal))
+    this.#canary = part.findLast(({ id }) => taken.has(id)) ?? this.#canary
+    if (part.some(({ id }) => batch.has(id))) throw new Error('neither accepted nor rejected')
+  }
+
+  async #ask(part: readonly OutboxRecord[], signal: AbortSignal): Promise<SinkAnswer> {
+    const { sink, timers, writeTimeoutMs } = this.#options
+    signal.throwIfAborted()
+    let stop = (): void => {}
+    const ended = new Promise<never>((_, reject) => {
+      const aborted = (): void => reject(signal.reason)
+      const timedOut = (): void =>
+        reject(Object.assign(new Error('write'), { name: 'TimeoutError' }))
+      const cancel = timers.after(writeTimeoutMs, timedOut, { unref: true })
+      signal.addEventListener('abort', aborted, { once: true })
+      stop = () => {
+        cancel()
+        signal.removeEventListener('abort', aborted)
+      }
+    })
+    try {
+      return await Promise.race([sink.write(part), ended])
+    } finally {
+      stop()
+    }
+  }
+}
+
+/** Which events of a batch are still to be taken, and what became of the others. */
+class Batch {
+  readonly #open: Map<string, OutboxRecord>
+  readonly #accepted = new Set<string>()
+  readonly #rejected = new Map<string, string>()
+  #failure: string | null = null
+  retryAfterMs = 0
+
+  constructor(events: readonly OutboxRecord[]) {
+    this.#open = new Map(events.map((event) => [event.id, event]))
+  }
+
+  has(id: string): boolean {
+    return this.#open.has(id)
+  }
+
+  left(): readonly OutboxRecord[] {
+    return [...this.#open.values()]
+  }
+
+  /** Ids that are none of the batch's are not believed. @returns what was accepted. */
+  record({ accepted, rejected }: SinkAnswer): ReadonlySet<string> {
+    const taken = new Set<string>()
+    for (const id of accepted) {
+      if (!this.#open.delete(id)) continue
+      this.#accepted.add(id)
+      taken.add(id)
+    }
+    for (const { id, reason } of rejected) {
+      if (this.#open.delete(id)) this.#rejected.set(id, plainText(reason))
+    }
+    return taken
+  }
+
+  failed(error: unknown): void {
+    this.#failure = nameOf(error)
+    this.retryAfterMs = retryAfterOf(error)
+  }
+
+  blame(suspects: readonly OutboxRecord[]): void {
+    for (const { id } of suspects) {
+      if (this.#open.delete(id)) this.#rejected.set(id, `fails alone: ${this.#failure}`)
+    }
+  }
+
+  result(): Delivery {
+    const left = [...this.#open.keys()]
+    return {
+      accepted: [...this.#accepted],
+      rejected: this.#rejected,
+      left,
+      failure: left.length > 0 ? (this.#failure ?? 'not tried') : null,
+      retryAfterMs: this.retryAfterMs,
+    }
+  }
+}
+
+function halves<T>(items: readonly T[]): (readonly T[])[] {
+  const middle = Math.ceil(items.length / 2)
+  return [items.slice(0, middle), items.slice(middle)].filter((half) => half.length > 0)
+}
+
+/** A foreign error in a few words: what it says of itself may hold anything. */
+function nameOf(error: unknown): string {
+  const { name, code, status } = scrubCause(error) as Error & { code?: unknown; status?: unknown }
+  return [name, code, status].filter((part) => part !== undefined).join(' ')
+}
+
+/** Text of the host's own sink, on one line. */
+const plainText = (reason: unknown): string =>
+  String(reason)
+    .replace(/[\p{Cc}\p{Cs}]/gu, ' ')
+    .slice(0, MAX_REASON)
+
+function retryAfterOf(error: unknown): number {
+  const { retryAfterMs } = (error ?? {}) as { retryAfterMs?: unknown }
+  return typeof retryAfterMs === 'number' && retryAfterMs > 0 ? retryAfterMs : 0
+}

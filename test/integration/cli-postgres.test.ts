@@ -1,0 +1,313 @@
+import { mkdirSync, symlinkSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { postgres } from '../../src/adapters/postgres/index.ts'
+import type { Finding } from '../../src/storage/inspection.ts'
+import { ledgerBench } from '../../src/testing/storage-conformance/ledger-bench.ts'
+import { buildCli, type Cli, type CliOptions } from '../support/cli.ts'
+import { type PostgresCluster, startPostgres } from '../support/postgres-cluster.ts'
+import { skipsPostgres, type TestDatabase } from '../support/postgres-server.ts'
+import { temporaryFiles } from '../support/sqlite.ts'
+
+const KIND = 'embedded-18'
+const APP = 'cli_app'
+const ADMIN = 'cli_admin'
+const OWNER = 'cli_tk_owner'
+const MEMBERS = 'cli_tk_app'
+const ROLES = ['--owner-role', OWNER, '--app-role', MEMBERS]
+const PASSWORD = ['not', 'a', 'secret', Math.random().toString(36).slice(2)].join('-')
+
+const fileOf = temporaryFiles()
+/** Outside of any project. */
+const elsewhere = temporaryFiles()
+let cli: Cli
+
+describe.skipIf(skipsPostgres(KIND))(`the command on PostgreSQL, ${KIND}`, () => {
+  let server: PostgresCluster
+  beforeAll(async () => {
+    cli = await buildCli(fileOf('.'))
+    // One of its own: the shared ones do not wait for the disk, and doctor says so.
+    server = await startPostgres({ kind: KIND, fsync: true })
+    await server.role(APP)
+    await server.role(ADMIN, 'LOGIN CREATEROLE')
+  })
+  afterAll(() => server.close())
+
+  /** A database that the administrator may make schemas in. */
+  async function freshDatabase(): Promise<TestDatabase> {
+    const database = await server.freshDatabase()
+    await database.query(`GRANT CREATE ON DATABASE ${database.name} TO ${ADMIN}`)
+    return database
+  }
+
+  const at = (database: TestDatabase): string[] => ['-s', database.url(APP), ...ROLES]
+  const byAdmin = (database: TestDatabase): string[] => ['--admin', database.url(ADMIN)]
+
+  async function migrated(): Promise<TestDatabase> {
+    const database = await freshDatabase()
+    const { code, stderr } = await cli.run(['migrate', ...at(database), ...byAdmin(database)])
+    expect([code, stderr]).toEqual([0, expect.any(String)])
+    return database
+  }
+
+  /** As a program leaves it: one call settled, one live. */
+  async function used(): Promise<TestDatabase> {
+    const database = await migrated()
+    const pool = new pg.Pool({ connectionString: database.url(APP), max: 1 })
+    const roles = { owner: OWNER, app: MEMBERS }
+    const storage = postgres({ client: pool, roles })
+    const bench = await ledgerBench(storage, { limit: 1_000_000n })
+    await bench.settle(await bench.hold(400n), 300n)
+    await bench.hold(50n)
+    await storage.close()
+    await pool.end()
+    return database
+  }
+
+  const findingsOf = (doc: Record<string, unknown>): readonly Finding[] =>
+    doc.findings as readonly Finding[]
+  const open = (doc: Record<string, unknown>): readonly Finding[] =>
+    findingsOf(doc).filter(({ severity }) => severity === 'error' || severity === 'warning')
+
+  test('migrate makes roles and tables by the administrator, and its user a member', async () => {
+    const database = await freshDatabase()
+    const before = await cli.json(['migrate', '--status', ...at(database)])
+    expect([before.code, before.doc.schemaVersion]).toEqual([1, null])
+    for (let i = 0; i < 2; i++) {
+      const done = await cli.json(['migrate', ...at(database), ...byAdmin(database)])
+      expect([done.code, done.doc.current]).toEqual([0, true])
+    }
+    const after = await cli.json(['migrate', '--status', ...at(database)])
+    expect([after.code, after.doc.schemaVersion]).toEqual([0, 1])
+    expect(
+      await database.query(`SELECT pg_has_role('${APP}', '${MEMBERS}', 'MEMBER') AS is_member`),
+    ).toEqual([{ is_member: true }])
+  })
+
+  test('migrate --sql prints what psql can run, and connects to nothing', async () => {
+    const database = await freshDatabase()
+    const args = ['--sql', '-s', 'postgres:', ...ROLES, '--schema', 'mine', '--prefix', 'x_']
+    const { code, stdout } = await cli.run(['migrate', ...args, '--member', APP])
+    expect(code).toBe(0)
+    await database.query(stdout)
+    const status = ['migrate', '--status', ...at(database), '--schema', 'mine', '--prefix', 'x_']
+    expect((await cli.run(status)).code).toBe(0)
+  })
+
+  test('migrate without the right to do it says what is needed', async () => {
+    const database = await freshDatabase()
+    const done = await cli.run(['migrate', ...at(database)])
+    expect([done.code, done.stderr]).toEqual([2, expect.stringContaining('CREATEROLE')])
+  })
+
+  test('doctor finds nothing in a database that is well', async () => {
+    const { code, doc } = await cli.json(['doctor', ...at(await used()), '--connections', '20'])
+    expect(open(doc)).toEqual([])
+    expect([code, doc.ok, doc.server]).toEqual([0, true, expect.stringContaining('PostgreSQL 18')])
+    expect(findingsOf(doc).map(({ subject }) => subject)).toEqual(
+      expect.arrayContaining([
+        ...['schema', 'clock', 'server', 'writable', 'durability', 'connections', 'role'],
+        ...['tables and indexes', 'row level security', 'policies', 'functions', 'owner role'],
+        ...['expired holds', 'outbox', 'ledger', 'audit trail'],
+      ]),
+    )
+  })
+
+  test('doctor --apply mends counters and lost usage rows, and leaves audit rows', async () => {
+    const database = await used()
+    await database.query('UPDATE tenantkeys.tk_counters SET posted = 7, held = 9')
+    await database.query('DELETE FROM tenantkeys.api_key_usage_logs')
+    const found = await cli.run(['doctor', ...at(database)])
+    expect([found.code, found.stdout]).toEqual([1, expect.stringContaining('used is 0.000000007')])
+    const mended = await cli.json(['doctor', '--apply', '--actor', 'ops', ...at(database)])
+    expect([mended.code, mended.doc.ok]).toEqual([0, true])
+    expect(await database.query('SELECT posted, held FROM tenantkeys.tk_counters')).toEqual([
+      { posted: '300', held: '50' },
+    ])
+    const audit = "SELECT DISTINCT actor FROM tenantkeys.tk_audit WHERE action = 'budget.repair'"
+    expect(await database.query(audit)).toEqual([{ actor: 'ops' }])
+  })
+
+  const BROKEN = [
+    ['a missing index', 'DROP INDEX tenantkeys.tk_holds_due', 'tables and indexes', 'tk_holds_due'],
+    [
+      'an index that was never finished',
+      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tenantkeys.tk_holds_due'::regclass",
+      'tables and indexes',
+      'not valid',
+    ],
+    [
+      'a table without its wall',
+      'ALTER TABLE tenantkeys.tenant_secrets NO FORCE ROW LEVEL SECURITY',
+      'row level security',
+      'tenant_secrets',
+    ],
+    [
+      'a policy that shows every tenant',
+      `CREATE POLICY all_of_them ON tenantkeys.tenant_secrets TO ${MEMBERS} USING (true)`,
+      'policies',
+      'tenant_secrets',
+    ],
+    [
+      'a function that anyone may call',
+      'GRANT EXECUTE ON FUNCTION tenantkeys.tk_key_find_v1(jsonb, bigint) TO PUBLIC',
+      'functions',
+      'tk_key_find_v1',
+    ],
+    [
+      'a function that looks where its caller says',
+      'ALTER FUNCTION tenantkeys.tk_key_find_v1(jsonb, bigint) RESET search_path',
+      'functions',
+      'tk_key_find_v1',
+    ],
+    [
+      'holds that nobody swept',
+      "UPDATE tenantkeys.tk_holds SET expires_at_ms = 1000 WHERE state = 'held'",
+      'expired holds',
+      '1 wait',
+    ],
+  ] as const
+
+  test.each(BROKEN)('doctor finds %s', async (_, statement, subject, text) => {
+    const database = await used()
+    await database.query(statement)
+    const { code, doc } = await cli.json(['doctor', ...at(database)])
+    expect(code).toBe(1)
+    const found = open(doc).filter((finding) => finding.subject === subject)
+    expect(found.map(({ message }) => message)).toEqual([expect.stringContaining(text)])
+  })
+
+  test('T-I2 doctor names a role that no wall holds back, and shows the rest all the same', async () => {
+    const database = await used()
+    const url = database.url('postgres')
+    const { code, doc } = await cli.json(['doctor', '-s', url, ...ROLES])
+    expect(code).toBe(1)
+    expect(open(doc)).toContainEqual(
+      expect.objectContaining({ subject: 'role', message: 'the role is a superuser' }),
+    )
+    expect(findingsOf(doc)).toContainEqual(expect.objectContaining({ subject: 'owner role' }))
+  })
+
+  test('doctor names settings that a power cut would punish', async () => {
+    const database = await used()
+    await database.query(`ALTER DATABASE ${database.name} SET synchronous_commit = off`)
+    const { code, doc } = await cli.json(['doctor', ...at(database)])
+    expect([code, open(doc).map(({ subject }) => subject)]).toEqual([1, ['durability']])
+  })
+
+  test('doctor says that connections will not suffice, and what one role gives up', async () => {
+    const database = await server.freshDatabase()
+    const single = ['-s', database.url('postgres'), '--single-role']
+    expect((await cli.run(['migrate', ...single])).code).toBe(0)
+    const { code, doc } = await cli.json(['doctor', ...single, '--connections', '100000'])
+    expect(code).toBe(1)
+    expect(open(doc).map(({ subject }) => subject)).toEqual(['connections'])
+    expect(findingsOf(doc)).toContainEqual(
+      expect.objectContaining({ subject: 'role', severity: 'info' }),
+    )
+  })
+
+  const SMALL = ['--seconds', '5', '--processes', '2', '--callers', '6']
+  const leftBehind = async (database: TestDatabase): Promise<unknown[]> => [
+    ...(await database.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%crash%'")),
+    ...(await database.query("SELECT rolname FROM pg_roles WHERE rolname LIKE '%crash%'")),
+  ]
+
+  test('T-B3 T-U3 crash-test finds all four figures zero behind the walls, and leaves nothing', async () => {
+    const database = await freshDatabase()
+    const { code, doc } = await cli.json([
+      'crash-test',
+      ...SMALL,
+      ...at(database),
+      ...byAdmin(database),
+    ])
+    expect(doc).toMatchObject({
+      ok: true,
+      overCapUsd: '0.00',
+      eventsLost: 0,
+      eventsDoubled: 0,
+      drifts: 0,
+    })
+    expect(Number(doc.settled)).toBeGreaterThan(0)
+    expect(code).toBe(0)
+    expect(await leftBehind(database)).toEqual([])
+  })
+
+  test('crash-test is taken away on Ctrl-C too', async () => {
+    const database = await server.freshDatabase()
+    const args = ['crash-test', '--seconds', '600', '-s', database.url('postgres')]
+    const { code } = await cli.run(args, {
+      onStart: (child) => {
+        child.stderr?.on('data', (text: string) => {
+          if (/ of 600, [1-9]/.test(text)) child.kill('SIGINT')
+        })
+      },
+    })
+    expect(code).toBe(130)
+    expect(await leftBehind(database)).toEqual([])
+  })
+
+  test('T-L4 passwords come from the environment, a file or standard input, and are never printed', async () => {
+    const database = await migrated()
+    const url = database.url(APP).replace(`${APP}@`, `${APP}:${PASSWORD}@`)
+    const ways: [string[], CliOptions][] = [
+      [['-s', 'env:MY_URL'], { env: { MY_URL: url } }],
+      [['-s', '-'], { input: url }],
+      [['-s', database.url(APP)], { env: { PGPASSWORD: PASSWORD } }],
+    ]
+    for (const [args, options] of ways) {
+      for (const json of [[], ['--json']]) {
+        const { code, stdout, stderr } = await cli.run(
+          ['doctor', ...args, ...ROLES, ...json],
+          options,
+        )
+        expect([code, stdout]).toEqual([0, expect.stringContaining(database.name)])
+        expect(stdout + stderr).not.toContain(PASSWORD)
+      }
+    }
+  })
+
+  test('T-L4 a server that does not answer ends with 2, without the password', async () => {
+    const gone = `postgres://${APP}:${PASSWORD}@127.0.0.1:1/none`
+    for (const command of ['doctor', 'crash-test', 'migrate']) {
+      const done = await cli.run([command, '-s', 'env:MY_URL'], { env: { MY_URL: gone } })
+      expect([done.code, done.stderr]).toEqual([2, expect.stringContaining('TK_STORE_UNAVAILABLE')])
+      expect(done.stdout + done.stderr).not.toContain(PASSWORD)
+    }
+  })
+})
+
+describe('the driver', () => {
+  /** A project that has one of them, or none. */
+  function projectWith(...names: readonly string[]): string {
+    const folder = elsewhere(`with-${names.join('-') || 'none'}`)
+    mkdirSync(join(folder, 'node_modules'), { recursive: true })
+    for (const name of names) {
+      symlinkSync(resolve('node_modules', name), join(folder, 'node_modules', name))
+    }
+    return folder
+  }
+
+  test('is the one of the project; with none the error names the commands that install one', async () => {
+    const alone = await buildCli(elsewhere('alone'), 'src/cli/main.ts', { linked: false })
+    const none = await alone.run(['doctor', '-s', 'postgres://127.0.0.1:1/x'], {
+      cwd: projectWith(),
+    })
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('npm install pg')])
+    for (const name of ['pg', 'postgres']) {
+      const found = await alone.run(['doctor', '-s', 'postgres://127.0.0.1:1/x'], {
+        cwd: projectWith(name),
+      })
+      expect([found.code, found.stderr]).toEqual([
+        2,
+        expect.stringContaining('TK_STORE_UNAVAILABLE'),
+      ])
+    }
+  })
+
+  test('options of PostgreSQL are refused for a file', async () => {
+    const done = await cli.run(['doctor', '-s', 'sqlite:a.db', '--schema', 'x'])
+    expect([done.code, done.stderr]).toEqual([2, expect.stringContaining('--schema is for')])
+  })
+})

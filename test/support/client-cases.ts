@@ -1,0 +1,600 @@
+/**
+ * Every client that can be bound, each real and unmodified: how the platform makes it, with as much of
+ * its own identity as its options take, and how a bound one is asked.
+ *
+ * @module
+ */
+import { createAnthropic } from '@ai-sdk/anthropic'
+import { createOpenAI } from '@ai-sdk/openai'
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
+import Anthropic from '@anthropic-ai/sdk'
+import {
+  BedrockRuntimeClient,
+  ConverseCommand,
+  ConverseStreamCommand,
+} from '@aws-sdk/client-bedrock-runtime'
+import { GoogleGenAI } from '@google/genai'
+import { ChatOpenAI } from '@langchain/openai'
+import { Mistral } from '@mistralai/mistralai'
+import { OpenRouter } from '@openrouter/sdk'
+import { generateText, type LanguageModel, streamText } from 'ai'
+import { CohereClientV2 } from 'cohere-ai'
+import Groq from 'groq-sdk'
+import OpenAI, { AzureOpenAI } from 'openai'
+import type { CallContext } from '../../src/request/parts.ts'
+import type { TenantKeys } from '../../src/tenant-keys.ts'
+import { MODEL, PLATFORM_CANARY } from './client-bench.ts'
+import {
+  anthropicMessages,
+  bedrockConverse,
+  cohereChat,
+  gemini,
+  openaiChat,
+  openaiChatInline,
+  openaiResponses,
+  type Wire,
+} from './wire.ts'
+
+export interface Ask {
+  readonly model?: string
+  readonly signal?: AbortSignal
+}
+
+/** A bound client, asked in the simplest way that its SDK has. */
+export interface Bound {
+  json(ask?: Ask): Promise<string>
+  /** The texts as they come, empty ones left out. */
+  stream(ask?: Ask): AsyncIterable<string>
+}
+
+export interface ClientCase {
+  readonly name: string
+  readonly provider: string
+  readonly wire: Wire
+  /** Header in which the provider expects the credential. */
+  readonly header: 'authorization' | 'x-api-key' | 'x-goog-api-key' | 'api-key'
+  /** What the client repeats a call on by itself, once; `null`: it never does. */
+  readonly retries: 'option' | null
+  /** When it lets go of a stream whose loop was left: at once, when it has read another piece, or only
+   * when it is aborted. */
+  readonly leaves: 'at once' | 'with the next piece' | 'when aborted'
+  /** A denial is the error itself, or its cause. */
+  readonly denial: 'itself' | 'cause'
+  bind(tk: TenantKeys, context: CallContext | undefined, options: Options): Bound
+}
+
+export interface Options {
+  readonly retries: number
+  /** Of the client's own; default none. */
+  readonly timeoutMs?: number
+}
+
+const messages = [{ role: 'user' as const, content: 'Hello' }]
+const canaryHeaders = { 'x-gateway-token': PLATFORM_CANARY }
+const NOWHERE = 'http://127.0.0.1:9/platform'
+
+async function* texts<T>(
+  stream: Promise<AsyncIterable<T>>,
+  textOf: (part: T) => string | null | undefined,
+): AsyncIterable<string> {
+  for await (const part of await stream) {
+    const text = textOf(part)
+    if (text) yield text
+  }
+}
+
+const newOpenAi = ({ retries, timeoutMs }: Options): OpenAI =>
+  new OpenAI({
+    apiKey: PLATFORM_CANARY,
+    organization: PLATFORM_CANARY,
+    project: PLATFORM_CANARY,
+    defaultHeaders: canaryHeaders,
+    defaultQuery: { token: PLATFORM_CANARY },
+    baseURL: NOWHERE,
+    maxRetries: retries,
+    ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+  })
+
+const openai: ClientCase = {
+  name: 'openai, chat',
+  provider: 'openai',
+  wire: openaiChat,
+  header: 'authorization',
+  retries: 'option',
+  leaves: 'at once',
+  denial: 'itself',
+  bind: (tk, context, options) => {
+    const client = tk.withTenantKey(newOpenAi(options), context)
+    return {
+      json: async ({ model = MODEL, signal } = {}) =>
+        (await client.chat.completions.create({ model, messages }, { signal })).choices[0]!.message
+          .content!,
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(
+          client.chat.completions.create({ model, messages, stream: true }, { signal }),
+          (chunk) => chunk.choices[0]!.delta.content,
+        ),
+    }
+  },
+}
+
+const openaiResponse: ClientCase = {
+  ...openai,
+  name: 'openai, Responses',
+  wire: openaiResponses,
+  bind: (tk, context, options) => {
+    const client = tk.withTenantKey(newOpenAi(options), context)
+    return {
+      json: async ({ model = MODEL, signal } = {}) =>
+        (await client.responses.create({ model, input: 'Hello' }, { signal })).output_text,
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(
+          client.responses.create({ model, input: 'Hello', stream: true }, { signal }),
+          (event) => (event.type === 'response.output_text.delta' ? event.delta : null),
+        ),
+    }
+  },
+}
+
+const anthropic: ClientCase = {
+  name: '@anthropic-ai/sdk',
+  provider: 'anthropic',
+  wire: anthropicMessages,
+  header: 'x-api-key',
+  retries: 'option',
+  leaves: 'at once',
+  denial: 'itself',
+  bind: (tk, context, { retries, timeoutMs }) => {
+    const client = tk.withTenantKey(
+      new Anthropic({
+        apiKey: PLATFORM_CANARY,
+        defaultHeaders: canaryHeaders,
+        defaultQuery: { token: PLATFORM_CANARY },
+        baseURL: NOWHERE,
+        maxRetries: retries,
+        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+      }),
+      context,
+    )
+    const ask = { max_tokens: 64, messages }
+    return {
+      json: async ({ model = MODEL, signal } = {}) => {
+        const { content } = await client.messages.create({ ...ask, model }, { signal })
+        return content[0]?.type === 'text' ? content[0].text : ''
+      },
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(client.messages.create({ ...ask, model, stream: true }, { signal }), (event) =>
+          event.type === 'content_block_delta' && event.delta.type === 'text_delta'
+            ? event.delta.text
+            : null,
+        ),
+    }
+  },
+}
+
+const azure: ClientCase = {
+  ...openai,
+  name: 'openai, AzureOpenAI',
+  provider: 'azure',
+  header: 'api-key',
+  bind: (tk, context, { retries, timeoutMs }) => {
+    const client = tk.withTenantKey(
+      new AzureOpenAI({
+        apiKey: PLATFORM_CANARY,
+        apiVersion: '2024-10-21',
+        baseURL: NOWHERE,
+        organization: PLATFORM_CANARY,
+        defaultHeaders: canaryHeaders,
+        defaultQuery: { token: PLATFORM_CANARY },
+        maxRetries: retries,
+        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+      }),
+      context,
+    )
+    return {
+      json: async ({ model = MODEL, signal } = {}) =>
+        (await client.chat.completions.create({ model, messages }, { signal })).choices[0]!.message
+          .content!,
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(
+          client.chat.completions.create({ model, messages, stream: true }, { signal }),
+          (chunk) => chunk.choices[0]!.delta.content,
+        ),
+    }
+  },
+}
+
+const bedrock: ClientCase = {
+  name: '@aws-sdk/client-bedrock-runtime',
+  provider: 'bedrock',
+  wire: bedrockConverse,
+  header: 'authorization',
+  retries: 'option',
+  leaves: 'at once',
+  denial: 'itself',
+  bind: (tk, context, { retries }) => {
+    const client = tk.withTenantKey(
+      new BedrockRuntimeClient({
+        region: 'us-east-1',
+        endpoint: NOWHERE,
+        credentials: { accessKeyId: PLATFORM_CANARY, secretAccessKey: PLATFORM_CANARY },
+        maxAttempts: retries + 1,
+      }),
+      context,
+    )
+    const input = (modelId: string) => ({
+      modelId,
+      messages: [{ role: 'user' as const, content: [{ text: 'Hello' }] }],
+    })
+    const withAbort = (signal?: AbortSignal) => (signal ? { abortSignal: signal } : {})
+    return {
+      json: async ({ model = MODEL, signal } = {}) => {
+        const answer = await client.send(new ConverseCommand(input(model)), withAbort(signal))
+        return answer.output?.message?.content?.[0]?.text ?? ''
+      },
+      async *stream({ model = MODEL, signal } = {}) {
+        const command = new ConverseStreamCommand(input(model))
+        const { stream } = await client.send(command, withAbort(signal))
+        for await (const event of stream ?? []) {
+          const text = event.contentBlockDelta?.delta?.text
+          if (text) yield text
+        }
+      },
+    }
+  },
+}
+
+const groq: ClientCase = {
+  name: 'groq-sdk',
+  provider: 'groq',
+  wire: openaiChatInline,
+  header: 'authorization',
+  retries: 'option',
+  leaves: 'at once',
+  denial: 'itself',
+  bind: (tk, context, { retries, timeoutMs }) => {
+    const client = tk.withTenantKey(
+      new Groq({
+        apiKey: PLATFORM_CANARY,
+        defaultHeaders: canaryHeaders,
+        defaultQuery: { token: PLATFORM_CANARY },
+        baseURL: NOWHERE,
+        maxRetries: retries,
+        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+      }),
+      context,
+    )
+    return {
+      json: async ({ model = MODEL, signal } = {}) =>
+        (await client.chat.completions.create({ model, messages }, { signal })).choices[0]!.message
+          .content!,
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(
+          client.chat.completions.create({ model, messages, stream: true }, { signal }),
+          (chunk) => chunk.choices[0]!.delta.content,
+        ),
+    }
+  },
+}
+
+const google: ClientCase = {
+  name: '@google/genai',
+  provider: 'google',
+  wire: gemini,
+  header: 'x-goog-api-key',
+  retries: 'option',
+  leaves: 'at once',
+  denial: 'itself',
+  bind: (tk, context, { retries, timeoutMs }) => {
+    const client = tk.withTenantKey(
+      new GoogleGenAI({
+        // The environment of this test says otherwise.
+        vertexai: false,
+        apiKey: PLATFORM_CANARY,
+        httpOptions: {
+          baseUrl: NOWHERE,
+          headers: canaryHeaders,
+          ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+          ...(retries === 0
+            ? {}
+            : { retryOptions: { attempts: retries + 1, initialDelay: 0.001 } }),
+        },
+      }),
+      context,
+    )
+    const ask = { contents: 'Hello' }
+    const config = (signal?: AbortSignal) => (signal ? { config: { abortSignal: signal } } : {})
+    return {
+      json: async ({ model = MODEL, signal } = {}) =>
+        (await client.models.generateContent({ ...ask, model, ...config(signal) })).text ?? '',
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(
+          client.models.generateContentStream({ ...ask, model, ...config(signal) }),
+          (part) => part.text,
+        ),
+    }
+  },
+}
+
+const mistral: ClientCase = {
+  name: '@mistralai/mistralai',
+  provider: 'mistral',
+  wire: openaiChatInline,
+  header: 'authorization',
+  retries: 'option',
+  leaves: 'at once',
+  denial: 'cause',
+  bind: (tk, context, { retries, timeoutMs }) => {
+    const client = tk.withTenantKey(
+      new Mistral({
+        apiKey: PLATFORM_CANARY,
+        serverURL: NOWHERE,
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        retryConfig: backoff(retries),
+      }),
+      context,
+    )
+    return {
+      json: async ({ model = MODEL, signal } = {}) => {
+        const answer = await client.chat.complete({ model, messages }, withSignal(signal))
+        return String(answer.choices?.[0]?.message?.content)
+      },
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(client.chat.stream({ model, messages }, withSignal(signal)), ({ data }) =>
+          String(data.choices[0]?.delta.content ?? ''),
+        ),
+    }
+  },
+}
+
+const openrouter: ClientCase = {
+  name: '@openrouter/sdk',
+  provider: 'openrouter',
+  wire: openaiChatInline,
+  header: 'authorization',
+  retries: 'option',
+  leaves: 'at once',
+  denial: 'cause',
+  bind: (tk, context, { retries, timeoutMs }) => {
+    const client = tk.withTenantKey(
+      new OpenRouter({
+        apiKey: PLATFORM_CANARY,
+        serverURL: NOWHERE,
+        httpReferer: `https://${PLATFORM_CANARY}.example`,
+        appTitle: PLATFORM_CANARY,
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        retryConfig: backoff(retries),
+      }),
+      context,
+    )
+    return {
+      json: async ({ model = MODEL, signal } = {}) => {
+        const chatRequest = { model, messages, stream: false as const }
+        const answer = await client.chat.send({ chatRequest }, withSignal(signal))
+        return 'choices' in answer ? String(answer.choices[0]?.message.content) : ''
+      },
+      stream: ({ model = MODEL, signal } = {}) => {
+        const chatRequest = { model, messages, stream: true as const }
+        // Its types do not say that this is a stream.
+        type Chunk = { readonly choices: readonly { readonly delta: { content?: unknown } }[] }
+        const stream = client.chat.send({ chatRequest }, withSignal(signal))
+        return texts(stream as unknown as Promise<AsyncIterable<Chunk>>, ({ choices }) =>
+          String(choices[0]?.delta.content ?? ''),
+        )
+      },
+    }
+  },
+}
+
+/** Both generators of SDKs take what fetch takes. */
+const withSignal = (signal?: AbortSignal): { signal?: AbortSignal } => (signal ? { signal } : {})
+
+/** Repeats for as long as it takes to repeat a few times. */
+function backoff(retries: number) {
+  if (retries === 0) return { strategy: 'none' as const }
+  const times = { initialInterval: 1, maxInterval: 2, exponent: 1, maxElapsedTime: 3000 }
+  return { strategy: 'backoff' as const, backoff: times, retryConnectionErrors: false }
+}
+
+const cohere: ClientCase = {
+  name: 'cohere-ai',
+  provider: 'cohere',
+  wire: cohereChat,
+  header: 'authorization',
+  // Its delays cannot be set and begin at a second.
+  retries: null,
+  leaves: 'at once',
+  denial: 'cause',
+  bind: (tk, context, { retries, timeoutMs }) => {
+    const client = tk.withTenantKey(
+      new CohereClientV2({
+        token: PLATFORM_CANARY,
+        clientName: PLATFORM_CANARY,
+        headers: canaryHeaders,
+        baseUrl: NOWHERE,
+        maxRetries: retries,
+        ...(timeoutMs === undefined ? {} : { timeoutInSeconds: timeoutMs / 1000 }),
+      }),
+      context,
+    )
+    const withAbort = (signal?: AbortSignal) => (signal ? { abortSignal: signal } : {})
+    return {
+      json: async ({ model = MODEL, signal } = {}) => {
+        const answer = await client.chat({ model, messages }, withAbort(signal))
+        const [part] = answer.message.content ?? []
+        return part?.type === 'text' ? part.text : ''
+      },
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(client.chatStream({ model, messages }, withAbort(signal)), (event) =>
+          event.type === 'content-delta' ? event.delta?.message?.content?.text : null,
+        ),
+    }
+  },
+}
+
+const langchain: ClientCase = {
+  name: '@langchain/openai',
+  provider: 'openai',
+  wire: openaiChat,
+  header: 'authorization',
+  retries: 'option',
+  // It reads ahead, and does not stop that.
+  leaves: 'with the next piece',
+  denial: 'itself',
+  bind: (tk, context, { retries, timeoutMs }) => {
+    const make = (model: string) =>
+      tk.withTenantKey(
+        new ChatOpenAI({
+          model,
+          apiKey: PLATFORM_CANARY,
+          maxRetries: retries,
+          ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+          configuration: {
+            baseURL: NOWHERE,
+            organization: PLATFORM_CANARY,
+            defaultHeaders: canaryHeaders,
+          },
+        }),
+        context,
+      )
+    return {
+      json: async ({ model = MODEL, signal } = {}) =>
+        String((await make(model).invoke('Hello', withSignal(signal))).content),
+      stream: ({ model = MODEL, signal } = {}) =>
+        texts(make(model).stream('Hello', withSignal(signal)), ({ content }) => String(content)),
+    }
+  },
+}
+
+const aiSdkCase = (
+  more: Pick<ClientCase, 'name' | 'provider' | 'wire' | 'header'>,
+  modelOf: (tk: TenantKeys, context: CallContext | undefined, id: string) => LanguageModel,
+): ClientCase => ({
+  ...more,
+  // Its delays cannot be set and begin at two seconds.
+  retries: null,
+  // It reads a stream in two branches, of which the loop is one.
+  leaves: 'when aborted',
+  denial: 'itself',
+  bind: (tk, context, { retries: maxRetries }) => {
+    const ask = (model: string, signal?: AbortSignal) => ({
+      model: modelOf(tk, context, model),
+      prompt: 'Hello',
+      maxRetries,
+      ...(signal ? { abortSignal: signal } : {}),
+    })
+    return {
+      json: async ({ model = MODEL, signal } = {}) => (await generateText(ask(model, signal))).text,
+      async *stream({ model = MODEL, signal } = {}) {
+        const { fullStream } = streamText({ ...ask(model, signal), onError: () => {} })
+        for await (const part of fullStream) {
+          if (part.type === 'error') throw part.error
+          if (part.type === 'text-delta' && part.text) yield part.text
+        }
+      },
+    }
+  },
+})
+
+const aiSdkOpenAi = aiSdkCase(
+  {
+    name: 'ai, createOpenAI().chat',
+    provider: 'openai',
+    wire: openaiChat,
+    header: 'authorization',
+  },
+  (tk, context, id) => tk.withTenantKey(createOpenAI, context)().chat(id),
+)
+
+const aiSdkResponses = aiSdkCase(
+  {
+    name: 'ai, createOpenAI()',
+    provider: 'openai',
+    wire: openaiResponses,
+    header: 'authorization',
+  },
+  (tk, context, id) => tk.withTenantKey(createOpenAI, context)()(id),
+)
+
+const aiSdkCompatible = aiSdkCase(
+  {
+    name: 'ai, createOpenAICompatible()',
+    provider: 'openai',
+    wire: openaiChat,
+    header: 'authorization',
+  },
+  (tk, context, id) =>
+    tk.withTenantKey(createOpenAICompatible, context)({ name: 'openai', baseURL: NOWHERE })(id),
+)
+
+const aiSdkAnthropic = aiSdkCase(
+  {
+    name: 'ai, createAnthropic()',
+    provider: 'anthropic',
+    wire: anthropicMessages,
+    header: 'x-api-key',
+  },
+  (tk, context, id) => tk.withTenantKey(createAnthropic, context)()(id),
+)
+
+/** No SDK: `tk.fetch` and the parser of this test. */
+const plainFetch: ClientCase = {
+  name: 'fetch',
+  provider: 'openai',
+  wire: openaiChat,
+  header: 'authorization',
+  retries: null,
+  leaves: 'at once',
+  denial: 'itself',
+  bind: (tk, context) => {
+    const send = (model: string, stream: boolean, signal?: AbortSignal): Promise<Response> =>
+      tk.fetch(context)('https://api.openai.com/v1/chat/completions', {
+        method: 'POST',
+        headers: { authorization: `Bearer ${PLATFORM_CANARY}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ model, messages, stream }),
+        ...withSignal(signal),
+      })
+    return {
+      json: async ({ model = MODEL, signal } = {}) => {
+        const answer = (await (await send(model, false, signal)).json()) as {
+          choices: { message: { content: string } }[]
+        }
+        return answer.choices[0]!.message.content
+      },
+      async *stream({ model = MODEL, signal } = {}) {
+        const decoder = new TextDecoder()
+        let rest = ''
+        for await (const bytes of (await send(model, true, signal)).body!) {
+          rest += decoder.decode(bytes, { stream: true })
+          const events = rest.split('\n\n')
+          rest = events.pop()!
+          for (const event of events) {
+            if (event === 'data: [DONE]') return
+            const chunk = JSON.parse(event.slice('data: '.length))
+            const text = chunk.choices[0].delta.content
+            if (text) yield text
+          }
+        }
+      },
+    }
+  },
+}
+
+export const CLIENT_CASES: readonly ClientCase[] = [
+  openai,
+  openaiResponse,
+  azure,
+  bedrock,
+  anthropic,
+  groq,
+  google,
+  mistral,
+  openrouter,
+  cohere,
+  langchain,
+  aiSdkOpenAi,
+  aiSdkResponses,
+  aiSdkCompatible,
+  aiSdkAnthropic,
+  plainFetch,
+]

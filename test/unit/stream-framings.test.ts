@@ -1,0 +1,193 @@
+import {
+  BedrockRuntimeClient,
+  type BedrockRuntimeClientConfig,
+  ConverseStreamCommand,
+} from '@aws-sdk/client-bedrock-runtime'
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { awsEventStream, type FrameEvent } from '../../src/providers/reading/aws-event-stream.ts'
+import { jsonArrayStream } from '../../src/providers/reading/json-array-stream.ts'
+import { awsChunk, awsFrame } from '../support/aws-frames.ts'
+import { observed, pieces, READING } from '../support/observed-answer.ts'
+import { operationOf } from '../support/operations.ts'
+
+const USAGE = { inputTokens: 22, outputTokens: 3, totalTokens: 25, cacheReadInputTokens: 0 }
+const EVENTS: readonly (readonly [string, object])[] = [
+  ['messageStart', { role: 'assistant' }],
+  ['contentBlockDelta', { contentBlockIndex: 0, delta: { text: 'Hellö' } }],
+  ['contentBlockDelta', { contentBlockIndex: 0, delta: { text: ' world' } }],
+  ['contentBlockStop', { contentBlockIndex: 0 }],
+  ['messageStop', { stopReason: 'end_turn' }],
+  ['metadata', { usage: USAGE, metrics: { latencyMs: 5 } }],
+]
+const FRAMES = Buffer.concat(EVENTS.map(([type, payload]) => awsFrame(type, payload)))
+const AWS = 'application/vnd.amazon.eventstream'
+
+function parsed(chunks: readonly Uint8Array[]): FrameEvent[] {
+  const events: FrameEvent[] = []
+  const feed = awsEventStream((event) => events.push(event))
+  for (const chunk of chunks) feed(chunk)
+  return events
+}
+
+describe('AWS event streams', () => {
+  const whole = EVENTS.map(([event, payload]) => ({ event, data: JSON.stringify(payload) }))
+
+  test('the frames of these tests are what the real client reads', async () => {
+    const client = new BedrockRuntimeClient({
+      region: 'eu-central-1',
+      credentials: { accessKeyId: 'unused', secretAccessKey: 'unused' },
+      requestHandler: {
+        handle: async () => ({
+          response: {
+            statusCode: 200,
+            headers: { 'content-type': AWS },
+            body: new ReadableStream({
+              start(controller) {
+                controller.enqueue(new Uint8Array(FRAMES))
+                controller.close()
+              },
+            }),
+          },
+        }),
+      },
+    } as unknown as BedrockRuntimeClientConfig)
+    const messages = [{ role: 'user' as const, content: [{ text: 'Hello' }] }]
+    const { stream } = await client.send(new ConverseStreamCommand({ modelId: 'm', messages }))
+    const seen: string[] = []
+    for await (const event of stream ?? []) seen.push(Object.keys(event)[0] ?? '')
+    expect(seen).toEqual(EVENTS.map(([type]) => type))
+  })
+
+  test.each([Number.POSITIVE_INFINITY, 97, 1])('%d bytes at a time: the same events', (size) => {
+    expect(parsed(pieces(new Uint8Array(FRAMES), Math.min(size, FRAMES.length)))).toEqual(whole)
+  })
+
+  test.each([FRAMES.length, 97, 1])(
+    '%d bytes at a time: ConverseStream is measured, its bytes as they were',
+    async (size) => {
+      const { end, out } = await observed(
+        operationOf('bedrock', '/model/{model}/converse-stream'),
+        pieces(new Uint8Array(FRAMES), size),
+        { type: AWS },
+      )
+      expect(end).toMatchObject({
+        outcome: 'completed',
+        quality: 'measured',
+        tokens: { input: 22, output: 3 },
+      })
+      expect(Buffer.from(out).equals(FRAMES)).toBe(true)
+    },
+  )
+
+  test('cut after every byte: an estimate of what was delivered, never nothing', async () => {
+    const operation = operationOf('bedrock', '/model/{model}/converse-stream')
+    for (let length = 0; length < FRAMES.length; length += 13) {
+      const { end } = await observed(operation, [new Uint8Array(FRAMES.subarray(0, length))], {
+        type: AWS,
+      })
+      expect(end).toMatchObject({
+        outcome: 'broken',
+        quality: 'estimated',
+        tokens: { input: READING.inputEstimate },
+      })
+    }
+  })
+
+  test("InvokeModel with a stream: the events of the model's maker, out of their wrapping", async () => {
+    const events = [
+      {
+        type: 'message_start',
+        message: { model: 'claude', usage: { input_tokens: 43, output_tokens: 1 } },
+      },
+      { type: 'content_block_delta', delta: { type: 'text_delta', text: 'pong' } },
+      { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 2 } },
+      { type: 'message_stop', 'amazon-bedrock-invocationMetrics': { inputTokenCount: 43 } },
+    ]
+    const bytes = new Uint8Array(Buffer.concat(events.map(awsChunk)))
+    const operation = operationOf('bedrock', '/model/{model}/invoke-with-response-stream')
+    const { end } = await observed(operation, pieces(bytes, 50), { type: AWS })
+    expect(end).toMatchObject({
+      outcome: 'completed',
+      quality: 'measured',
+      servedModel: 'claude',
+      tokens: { input: 43, output: 2 },
+    })
+  })
+
+  test('T-B9 bytes that are no frames end the reading, and are never an error', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 80 }), { maxLength: 12 }), (chunks) => {
+        expect(() => parsed(chunks)).not.toThrow()
+      }),
+    )
+    const broken = new Uint8Array(FRAMES)
+    broken.set([0xff, 0xff, 0xff, 0xff], 0)
+    expect(parsed([broken, new Uint8Array(FRAMES)])).toEqual([])
+  })
+
+  test('a frame whose headers reach beyond it is no frame', () => {
+    const broken = new Uint8Array(FRAMES)
+    broken.set([0x7f, 0xff, 0xff, 0xff], 4)
+    expect(parsed([broken])).toEqual([])
+  })
+})
+
+function elements(chunks: readonly string[]): string[] {
+  const found: string[] = []
+  const feed = jsonArrayStream(({ data }) => found.push(data))
+  for (const chunk of chunks) feed(chunk)
+  return found
+}
+
+describe('streams that are a JSON list', () => {
+  const list = fc.array(fc.dictionary(fc.string(), fc.jsonValue()), { maxLength: 5 })
+
+  test('however it is cut, its elements come out whole', () => {
+    fc.assert(
+      fc.property(list, fc.boolean(), fc.integer({ min: 1, max: 40 }), (values, pretty, size) => {
+        const text = JSON.stringify(values, null, pretty ? 2 : 0)
+        const chunks = text.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? []
+        expect(elements(chunks).map((one) => JSON.parse(one))).toEqual(values)
+      }),
+    )
+  })
+
+  test('what is no list has no elements, and is never an error', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string(), { maxLength: 9 }), (chunks) => {
+        expect(() => elements(chunks)).not.toThrow()
+      }),
+    )
+  })
+
+  const chunk = (text: string, usage: object, finishReason?: string) => ({
+    candidates: [{ content: { parts: [{ text }] }, ...(finishReason ? { finishReason } : {}) }],
+    usageMetadata: usage,
+  })
+  const answer = [
+    chunk('Hello', { promptTokenCount: 9, candidatesTokenCount: 1, thoughtsTokenCount: 4 }),
+    chunk(' you', { promptTokenCount: 9, candidatesTokenCount: 2, thoughtsTokenCount: 4 }, 'STOP'),
+  ]
+  const operation = operationOf('google', '/v1beta/models/{model}:streamGenerateContent')
+  const read = (text: string, size: number) =>
+    observed(operation, pieces(new TextEncoder().encode(text), size), { type: 'application/json' })
+
+  test.each([1, 97, 4000])(
+    '%d bytes at a time: Gemini without alt=sse is measured',
+    async (size) => {
+      const { end } = await read(JSON.stringify(answer, null, 2), size)
+      expect(end).toMatchObject({
+        outcome: 'completed',
+        quality: 'measured',
+        tokens: { input: 9, output: 6, reasoning: 4 },
+      })
+    },
+  )
+
+  test('cut after its first element: what it reported, and that it is an estimate', async () => {
+    const { end } = await read(JSON.stringify(answer).slice(0, -60), 97)
+    expect(end).toMatchObject({ outcome: 'broken', quality: 'estimated', tokens: { input: 9 } })
+    expect(end.tokens.output).toBeGreaterThanOrEqual(5)
+  })
+})
