@@ -22,7 +22,7 @@ import type { OutboxRecord } from '../../src/storage/records.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { settled, World } from './network.ts'
 
-export type MakeStorage = (clock: WallClock) => Storage
+export type MakeStorage = (clock: WallClock) => Storage | Promise<Storage>
 
 export interface Report {
   readonly seed: number
@@ -82,7 +82,7 @@ interface Book {
 
 export async function simulate(seed: number, makeStorage: MakeStorage): Promise<Report> {
   const world = new World(seed, FAULTS)
-  const storage = makeStorage(world.clock)
+  const storage = await makeStorage(world.clock)
   await storage.migrate()
   await storage.tenants.create({ id: 'reseller', parentId: null, credentials: 'tenant' }, {})
   await storage.tenants.create({ id: 'acme', parentId: 'reseller', credentials: 'tenant' }, {})

@@ -1,13 +1,19 @@
 import { expect, test } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
+import type { WallClock } from '../../src/kernel/clock.ts'
 import type { Storage } from '../../src/storage/storage.ts'
+import { reusedPostgres } from '../support/postgres-reused.ts'
+import { POSTGRES_KINDS, skipsPostgres } from '../support/postgres-server.ts'
 import { type MakeStorage, type Report, simulate } from './run.ts'
 
 const RUNS = Number(process.env.TENANTKEYS_SIMULATIONS ?? 2000)
 
-const onMemory: MakeStorage = (clock) => memory({ clock })
-const onSqlite: MakeStorage = (clock) => sqlite({ file: ':memory:', clock })
+/** Of those on a server, where a history takes fifty times as long; all of them when asked for. */
+const SERVER_RUNS = process.env.TENANTKEYS_SIMULATIONS === undefined ? 25 : RUNS
+
+const onMemory = (clock: WallClock): Storage => memory({ clock })
+const onSqlite = (clock: WallClock): Storage => sqlite({ file: ':memory:', clock })
 
 async function firstBroken(make: MakeStorage, runs: number): Promise<Report | null> {
   for (let seed = 1; seed <= runs; seed++) {
@@ -29,6 +35,21 @@ test(`T-B3 T-B5 T-U3 in ${RUNS} simulated histories nothing is overspent, lost, 
 test('the same histories on SQLite', async () => {
   expect(await firstBroken(onSqlite, 50)).toBeNull()
 }, 120_000)
+
+for (const kind of POSTGRES_KINDS) {
+  test.skipIf(skipsPostgres(kind))(
+    `the same histories on PostgreSQL (${kind})`,
+    async () => {
+      const postgres = await reusedPostgres(kind)
+      try {
+        expect(await firstBroken((clock) => postgres.fresh(clock), SERVER_RUNS)).toBeNull()
+      } finally {
+        await postgres.close()
+      }
+    },
+    120_000 + SERVER_RUNS * 3000,
+  )
+}
 
 test('a seed gives the same history again', async () => {
   const [first, second] = [await simulate(7, onMemory), await simulate(7, onMemory)]

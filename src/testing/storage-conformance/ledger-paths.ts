@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import type { AccountRef, LineState } from '../../storage/ledger-records.ts'
 import type { Storage } from '../../storage/storage.ts'
-import { type ConformanceCase, rejects, there } from './case.ts'
+import { atOnce, type ConformanceCase, rejects, there } from './case.ts'
 import { ask, codeOf, ledgerBench, one, settleOf, TTL_MS, tenantAccount } from './ledger-bench.ts'
 import { keyIdOf, NONE, newKey, tenants } from './samples.ts'
 
@@ -46,6 +46,20 @@ const all = (posted: bigint, held: bigint): readonly (readonly [bigint, bigint])
   PATH.map(() => [posted, held])
 
 export const pathCases: readonly ConformanceCase[] = [
+  {
+    title:
+      'ST-7 BG-1 T-B1 of 64 callers that race on a path of four each holds on every account, as many as fit',
+    run: async ({ storage }) => {
+      await pathOf(storage, [5000n, 5000n, 5000n, 1000n])
+      const results = await Promise.all(
+        atOnce(64, async () => one(await storage.ledger.reserve([on(37n)]))),
+      )
+      const admitted = results.filter((result) => result.ok)
+      assert.equal(admitted.length, 27)
+      for (const { lines } of admitted) assert.equal(lines.length, 4)
+      assert.deepEqual(await sums(storage), all(0n, 999n))
+    },
+  },
   {
     title: 'ST-8 BG-1 a hold is on every account of its path, and so is what it cost',
     run: async ({ storage }) => {
