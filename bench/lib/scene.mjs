@@ -5,9 +5,9 @@
  */
 import { randomUUID } from 'node:crypto'
 
-export const ASK = 5n
+const ASK = 5n
 export const ACTUAL = 4n
-export const TTL_MS = 600_000
+const TTL_MS = 600_000
 const PLENTY = 10n ** 15n
 const CALL = {
   callId: 'call',

@@ -40,7 +40,7 @@ describe.each(Object.entries(stores))('over %s', (_, makeStore) => {
 
 describe('the table', () => {
   /** They take nothing that could be bad. */
-  const WITHOUT_INPUT = ['flush', 'close', 'plans.list', 'outbox.status']
+  const WITHOUT_INPUT = ['flush', 'close', 'plans.list', 'outbox.status', 'prices.bundled']
   const FUNCTIONS = [
     ...['createTenantKeys', 'definePolicy', 'definePlans', 'localKeyWrapper', 'sqlite', 'memory'],
     ...['seal', 'open', 'dekIdOf', 'envelopeToText', 'envelopeFromText'],

@@ -6,6 +6,7 @@
 import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import Anthropic from '@anthropic-ai/sdk'
+// biome-ignore lint/suspicious/noDeprecatedImports: hosts still call it, so it has to work.
 import { embed, generateObject, generateText, streamText } from 'ai'
 import OpenAI from 'openai'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'

@@ -68,7 +68,7 @@ const RUNS = { numRuns: 40 }
 describe('whatever a provider answers', () => {
   test('T-B9 JSON is unknown or plausible, and never an error', () => {
     for (const { operation } of every) {
-      fc.assert(
+      void fc.assert(
         fc.property(json, (value) => {
           isPlausible(operation.readJson(value))
         }),
@@ -89,7 +89,7 @@ describe('whatever a provider answers', () => {
       ),
     })
     for (const { operation } of every) {
-      fc.assert(
+      void fc.assert(
         fc.property(fc.array(event, { maxLength: 6 }), (events) => {
           const reader = operation.openStream()
           let before = 0
@@ -109,7 +109,7 @@ describe('whatever a provider answers', () => {
 describe('whatever a caller asks', () => {
   test('T-B9 a request is bounded, or refused with a code', () => {
     for (const { operation } of every) {
-      fc.assert(
+      void fc.assert(
         fc.property(json, fc.boolean(), (value, known) => {
           try {
             const text = JSON.stringify(value) ?? ''
@@ -133,7 +133,7 @@ describe('whatever a caller asks', () => {
 
 describe('a figure in US dollars', () => {
   test('is read by its decimals, and rounded up once', () => {
-    fc.assert(
+    void fc.assert(
       fc.property(
         fc.bigInt({ min: 0n, max: 10n ** 15n }),
         fc.integer({ min: 0, max: 18 }),

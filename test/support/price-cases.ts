@@ -61,7 +61,7 @@ const charged = (
 const found = async (m: PriceModules, provider: string, model: string): Promise<string | null> =>
   (await m.table.priceTable({ now: () => NOW }).find({ provider, model }))?.model ?? null
 
-export const PRICE_CASES: readonly PriceCase[] = [
+const PRICE_CASES: readonly PriceCase[] = [
   {
     title: 'a request of exactly the threshold is below the tier',
     run: (m) => charged(m, { tiers: [{ aboveInputTokens: 100, rates: dear }] }).costNanoUsd,

@@ -116,7 +116,7 @@ describe('AWS event streams', () => {
   })
 
   test('T-B9 bytes that are no frames end the reading, and are never an error', () => {
-    fc.assert(
+    void fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 80 }), { maxLength: 12 }), (chunks) => {
         expect(() => parsed(chunks)).not.toThrow()
       }),
@@ -144,7 +144,7 @@ describe('streams that are a JSON list', () => {
   const list = fc.array(fc.dictionary(fc.string(), fc.jsonValue()), { maxLength: 5 })
 
   test('however it is cut, its elements come out whole', () => {
-    fc.assert(
+    void fc.assert(
       fc.property(list, fc.boolean(), fc.integer({ min: 1, max: 40 }), (values, pretty, size) => {
         const text = JSON.stringify(values, null, pretty ? 2 : 0)
         const chunks = text.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? []
@@ -154,7 +154,7 @@ describe('streams that are a JSON list', () => {
   })
 
   test('what is no list has no elements, and is never an error', () => {
-    fc.assert(
+    void fc.assert(
       fc.property(fc.array(fc.string(), { maxLength: 9 }), (chunks) => {
         expect(() => elements(chunks)).not.toThrow()
       }),

@@ -299,7 +299,7 @@ async function insertCounter(tx: Tx, names: Names, counter: Counter): Promise<nu
 }
 
 /** What was read has changed before it was locked: the command runs once more. */
-export class Again extends Error {
+class Again extends Error {
   /** The SQLSTATE of our own functions when they say so. */
   readonly code = 'TKTRY'
 }

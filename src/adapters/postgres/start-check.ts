@@ -42,7 +42,7 @@ const metaOid = ({ schemaName, prefix }: Names): string =>
    WHERE n.nspname = ${literal(schemaName)} AND c.relname = ${literal(`${prefix}tk_meta`)}`
 
 /** @throws TenantKeysError TK_STORE_NOT_MIGRATED: an older schema, or one that is too new for us. */
-export function checkVersion(meta: PgRow | undefined): void {
+function checkVersion(meta: PgRow | undefined): void {
   const version = Number(meta?.schema_version)
   const compatibleFrom = Number(meta?.compatible_from)
   if (version >= SCHEMA_VERSION && compatibleFrom <= SCHEMA_VERSION) return

@@ -35,7 +35,7 @@ const LEAVES = TEAMS.flatMap((team) =>
 
 const refOf = (tenantId: string, depth: number): AccountRef => ({ id: `tenant:${tenantId}`, depth })
 
-export const ACCOUNTS: readonly SceneAccount[] = [
+const ACCOUNTS: readonly SceneAccount[] = [
   { tenantId: ROOT, account: refOf(ROOT, 0), roomNanoUsd: WIDE },
   ...ORGS.map((id) => ({ tenantId: id, account: refOf(id, 1), roomNanoUsd: WIDE })),
   ...TEAMS.map(({ id }, i) => ({

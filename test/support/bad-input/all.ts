@@ -12,6 +12,7 @@ import { fetchRows } from './fetches.ts'
 import { keyRows } from './keys.ts'
 import { optionRows } from './options.ts'
 import { planRows } from './plans.ts'
+import { priceRows } from './prices.ts'
 import type { Row } from './row.ts'
 import { secretRows } from './secrets.ts'
 import { standaloneRows } from './standalone.ts'
@@ -27,6 +28,7 @@ export const rows: readonly Row[] = [
   ...planRows,
   ...amountRows,
   ...usageRows,
+  ...priceRows,
   ...authorizeRows,
   ...contextRows,
   ...fetchRows,

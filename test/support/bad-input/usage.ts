@@ -9,6 +9,7 @@ import { type Call, NO_OBJECTS, rows, SOME_BAD_IDS, unknownFields } from './valu
 const query: Call = (tk, input) => tk.usage.query(as(input))
 const page: Call = (tk, input) => tk.usage.page(as(input))
 const list: Call = (tk, input) => tk.usage.list(as(input))
+const reprice: Call = (tk, input) => tk.usage.reprice(as(input))
 const BAD_LIMITS = { zero: 0, 'too many': 1001, text: CANARY, fraction: 1.5 }
 const BAD_MONTHS = { missing: undefined, number: 202601, words: CANARY, 'no such month': '2026-13' }
 const BAD_TIMES = {
@@ -92,4 +93,9 @@ export const usageRows: readonly Row[] = [
     { number: [7], empty: [''], long: ['x'.repeat(201)] },
     (tk, ids) => tk.outbox.requeue(as({ ids })),
   ),
+  ...rows('usage.reprice', '(argument)', NO_OBJECTS, reprice),
+  ...rows('usage.reprice', 'id', { ...SOME_BAD_IDS, missing: undefined }, (tk, id) =>
+    reprice(tk, { tenantId: 'acme', id }, as(null)),
+  ),
+  ...unknownFields('usage.reprice', { tenantId: 'acme', id: 'x' }, reprice),
 ]

@@ -11,8 +11,8 @@
 import type { Names } from '../names.ts'
 import { AGAIN } from './function.ts'
 
-export const CALL = 1
-export const SLIDES = 2
+const CALL = 1
+const SLIDES = 2
 
 export const COUNTER_VARIABLES = `
   now_ms bigint;

@@ -7,8 +7,6 @@
 import type { Names } from '../names.ts'
 import { bucketMs } from './rates.ts'
 
-export const CONTENDED = 4
-
 export const DECIDE_VARIABLES = `
   d_path integer[];
   d_asks bigint[];

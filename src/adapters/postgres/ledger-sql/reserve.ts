@@ -22,7 +22,7 @@ import { SLIDE_VARIABLES, slideCounters, writeBuckets } from './rates.ts'
 import { buildPath, CODES, replay, squeeze, take } from './reserve-items.ts'
 
 /** Holds whose time is up that one contended decision may expire, as in `budgets/ledger.ts`. */
-export const SWEEP_ON_REFUSAL = 64
+const SWEEP_ON_REFUSAL = 64
 /** Contended decisions of one batch that may do so. */
 const SWEEPS_OF_A_BATCH = 16
 
