@@ -358,7 +358,7 @@ async function compareAll(storage: Storage, world: LedgerModel): Promise<void> {
 const FORCED = process.env.TENANTKEYS_FORCE === '1' ? 10_000 : 300
 const RUNS = Number(process.env.TENANTKEYS_MODEL_RUNS ?? FORCED)
 /** PostgreSQL answers over a connection, twenty times slower. */
-const SERVER_RUNS = Math.ceil(RUNS / 10)
+const SERVER_RUNS = Number(process.env.TENANTKEYS_SERVER_MODEL_RUNS ?? Math.ceil(FORCED / 15))
 
 const sets = BUDGETS.map((_, n) => ({
   ...{ do: 'set', budget: n, limit: BUDGETS[n]![2] === 'calls' ? 4 : 50 + n },
