@@ -149,7 +149,7 @@ export class Connection {
 
   #testNow(): PgParam {
     if (this.#clock === null) return null
-    this.#testNowMs = Math.max(this.#testNowMs, this.#clock.nowMs())
+    this.#testNowMs = Math.max(this.#testNowMs, Math.floor(this.#clock.nowMs()))
     return String(this.#testNowMs)
   }
 
