@@ -33,7 +33,7 @@ const LEFTOVERS = `SELECT
   (SELECT coalesce(max(attempts), 0) FROM tk_outbox) AS attempts`
 
 /**
- * @param options.file - path of a file that is there; it is not made.
+ * The file has to be there; it is not made.
  * @throws TenantKeysError TK_STORE_UNAVAILABLE when there is no such file, TK_STORE_CORRUPT when it is
  *   no database, TK_STORE_BUSY, TK_STORE_DRIVER_MISSING.
  */
