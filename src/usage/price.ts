@@ -86,7 +86,7 @@ export interface PriceRow extends TokenPrices {
   readonly unpriced: readonly string[]
   /** `provider`: what the provider reports that it charged, where it does, counts instead. */
   readonly use: 'table' | 'provider'
-  /** False for a model that nobody priced and the host lets through; see {@link unpricedRow}. */
+  /** False for a model that nobody priced and the host lets through; see `unpricedRow`. */
   readonly known: boolean
 }
 

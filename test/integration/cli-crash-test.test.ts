@@ -84,7 +84,7 @@ const SABOTAGES: readonly (readonly [string, Sabotage, string])[] = [
   [
     'an outbox that does not let go of what was confirmed',
     {
-      file: 'adapters/sqlite/usage.ts',
+      file: 'adapters/sqlite/outbox.ts',
       from: "'DELETE FROM tk_outbox WHERE id = ? AND lease_id = ?'",
       to: "'UPDATE tk_outbox SET attempts = 1 WHERE id = ? AND lease_id = ?'",
     },
