@@ -86,8 +86,8 @@ test('the bank holds no sabotage twice, and at least 20', () => {
 test('T-B2 is caught: callers that check first and write later spend more than the limit', async () => {
   const { failed } = await suiteOver(UNGUARDED, checkThenWrite)
   const races = failed.filter((title) => title.includes('T-B1 '))
-  expect(races.filter((title) => title.includes('T-B1 of 64 callers'))).toHaveLength(1)
-  expect(races.filter((title) => title.includes('BG-2 T-B1 over many rounds'))).toHaveLength(1)
+  expect(races.filter((title) => title.includes('T-B1 of 64 callers'))).not.toEqual([])
+  expect(races.filter((title) => title.includes('BG-2 T-B1 over many rounds'))).not.toEqual([])
   caught('check, then write', races)
 })
 
