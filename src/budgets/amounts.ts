@@ -6,6 +6,7 @@
  */
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { Unit } from '../storage/ledger-records.ts'
+import { isUnit } from '../storage/vocabulary.ts'
 import { formatCredits, parseCredits } from './credits.ts'
 import { formatUsd, MAX_AMOUNT, parseUsd } from './money.ts'
 
@@ -17,12 +18,6 @@ export interface UnitAmount {
   readonly unit: Unit
   readonly amount: bigint
 }
-
-/** Units are fields of plain objects, where `constructor` is always there (T-I7). */
-const UNIT = /^(?!constructor$)[a-z][a-z0-9_]{0,31}$/
-
-/** True for the name of a unit; not `constructor`, which every object has (T-I7). */
-export const isUnit = (name: string): boolean => UNIT.test(name)
 
 /** @throws TenantKeysError TK_INPUT_INVALID naming the field */
 export function parseLimit(limit: unknown, field: string): UnitAmount {

@@ -10,9 +10,9 @@ import { TenantKeysError } from '../kernel/errors.ts'
 import { idSchema } from '../kernel/validate.ts'
 import type { LineState, Window } from '../storage/ledger-records.ts'
 import type { BudgetKey, Storage } from '../storage/storage.ts'
+import { WINDOWS } from '../storage/vocabulary.ts'
 import { formatAmount } from './amounts.ts'
 import type { BudgetAccount, BudgetStatus } from './budgets-api.ts'
-import { WINDOWS } from './windows.ts'
 
 export const accountSchema = z.strictObject({
   tenantId: idSchema,

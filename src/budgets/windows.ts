@@ -9,19 +9,6 @@
  */
 import type { Window } from '../storage/ledger-records.ts'
 
-export const WINDOWS: readonly Window[] = [
-  'minute',
-  'hour',
-  'day',
-  'week',
-  'month',
-  'lifetime',
-  'call',
-  'concurrent',
-  'rate_second',
-  'rate_minute',
-]
-
 export interface Period {
   /** First millisecond of the period; 0 for windows without periods. */
   readonly startMs: number

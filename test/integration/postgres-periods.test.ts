@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { periodOf, WINDOWS } from '../../src/budgets/windows.ts'
+import { periodOf } from '../../src/budgets/windows.ts'
+import { WINDOWS } from '../../src/storage/vocabulary.ts'
 import { reusedPostgres } from '../support/postgres-reused.ts'
 import { POSTGRES_KINDS, skipsPostgres } from '../support/postgres-server.ts'
 import { seeded } from '../support/seeded.ts'

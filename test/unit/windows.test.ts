@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isZone, periodOf, WINDOWS } from '../../src/budgets/windows.ts'
+import { isZone, periodOf } from '../../src/budgets/windows.ts'
 import type { Window } from '../../src/storage/ledger-records.ts'
+import { WINDOWS } from '../../src/storage/vocabulary.ts'
 
 /** Year and month, counted in months, on the wall of a zone. */
 function monthAt(zone: string, atMs: number): number {

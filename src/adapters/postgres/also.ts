@@ -11,7 +11,7 @@ import { uuidv7 } from '../../kernel/ids.ts'
 import type { Also, NewAudit, NewEvent } from '../../storage/also.ts'
 import type { AuditRecord } from '../../storage/records.ts'
 import type { ReadTx } from './connection.ts'
-import { RowReader } from './decode.ts'
+import { PgRowReader } from './decode.ts'
 import { rowsIn } from './rows.ts'
 
 /** Call it last, when the rows of the command itself are locked. */
@@ -36,7 +36,7 @@ async function chained(tx: ReadTx, drafts: readonly NewAudit[]): Promise<AuditRe
   const roots = new Map<string | null, string>()
   const heads = new Map<string, Head>()
   for (const columns of rowsIn(await tx.call('tk_audit_heads_v1', tenantIds))) {
-    const row = new RowReader('tk_audit_heads', columns)
+    const row = new PgRowReader('tk_audit_heads', columns)
     const head = {
       rootId: row.text('root_id'),
       sequence: row.int('sequence'),

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { WINDOWS } from '../../budgets/windows.ts'
+
 import type { LedgerEntry } from '../../storage/ledger-entries.ts'
-import { RowReader } from './decode.ts'
-import type { PgQueries, PgRow } from './executor.ts'
+import type { PgQueries } from './executor.ts'
 import { ENTRY_COLUMNS } from './ledger-sql/parts.ts'
 import type { Names } from './names.ts'
+import { entryOf } from './rows.ts'
 
 export async function findEntry(
   tx: PgQueries,
@@ -45,22 +45,4 @@ export async function addEntry(tx: PgQueries, names: Names, entry: LedgerEntry):
       String(entry.atMs),
     ],
   )
-}
-
-export function entryOf(columns: PgRow): LedgerEntry {
-  const row = new RowReader('tk_budget_entries', columns)
-  return {
-    id: row.text('id'),
-    tenantId: row.text('tenant_id'),
-    accountId: row.text('account_id'),
-    unit: row.unit('unit'),
-    window: row.oneOf('period', WINDOWS),
-    periodStartMs: row.int('period_start_ms'),
-    kind: row.oneOf('kind', ['credit', 'adjust']),
-    limitChange: row.money('limit_change'),
-    postedChange: row.money('posted_change'),
-    paid: row.money('paid'),
-    note: row.text('note'),
-    atMs: row.int('at_ms'),
-  }
 }

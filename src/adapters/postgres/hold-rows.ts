@@ -3,13 +3,14 @@
  *
  * @module
  */
+
 import type { CallIds, Hold, Overflow } from '../../storage/ledger-records.ts'
+import { amountsText, isLines, isTextList, textFields } from '../../storage/stored-json.ts'
 import { numbersText, textsText } from './array-text.ts'
-import { amountsText, isTextList, RowReader, textFields } from './decode.ts'
+import { PgRowReader } from './decode.ts'
 import type { PgQueries, PgRow } from './executor.ts'
 import { HOLD_COLUMNS } from './ledger-sql/parts.ts'
 import type { Names } from './names.ts'
-import { isLines } from './usage-rows.ts'
 
 const CALL_FIELDS: (keyof CallIds)[] = ['callId', 'keyId', 'scope', 'provider', 'model', 'priceId']
 const isCall = textFields<CallIds>(CALL_FIELDS, ['callId', 'provider', 'model'])
@@ -22,7 +23,7 @@ const isDepths = (value: unknown): value is readonly number[] =>
   Array.isArray(value) && value.every((depth) => Number.isSafeInteger(depth))
 
 export function holdOf(columns: PgRow): Hold {
-  const row = new RowReader('tk_holds', columns)
+  const row = new PgRowReader('tk_holds', columns)
   const depths = row.json('depths', isDepths)
   const call = row.json('call', isCall)
   return {

@@ -9,7 +9,7 @@ import { MIN_HOLD_AGE_MS } from '../../budgets/prune.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { Finding, Inspection } from '../../storage/inspection.ts'
 import { leftoverFindings, okFinding, SWEEP_GRACE_MS } from '../../storage/leftovers.ts'
-import { RowReader } from './decode.ts'
+import { PgRowReader } from './decode.ts'
 import type { PgExecutor } from './executor.ts'
 import { inspectWalls } from './inspect-walls.ts'
 import { mapError } from './map-error.ts'
@@ -50,7 +50,7 @@ export async function inspect(
   }
 }
 
-async function serverOf(executor: PgExecutor): Promise<RowReader> {
+async function serverOf(executor: PgExecutor): Promise<PgRowReader> {
   const [row] = await executor.query(`SELECT current_setting('server_version') AS version,
     current_setting('server_version_num') AS number,
     floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint::text AS now_ms,
@@ -63,7 +63,7 @@ async function serverOf(executor: PgExecutor): Promise<RowReader> {
     current_setting('superuser_reserved_connections') AS reserved,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity
       WHERE backend_type = 'client backend')::text AS in_use`)
-  return new RowReader('server', row ?? {})
+  return new PgRowReader('server', row ?? {})
 }
 
 /** `null`: there is no schema of ours, or none that this role may see. */
@@ -81,21 +81,21 @@ async function versionOf(executor: PgExecutor, names: Names): Promise<number | n
     throw new TenantKeysError('TK_STORE_UNAVAILABLE', { reason: 'the role may not read it', hint })
   }
   const [meta] = await executor.query(`SELECT schema_version::text FROM ${names.table('tk_meta')}`)
-  return meta === undefined ? null : new RowReader('tk_meta', meta).int('schema_version')
+  return meta === undefined ? null : new PgRowReader('tk_meta', meta).int('schema_version')
 }
 
-function serverFindings(server: RowReader): Finding[] {
+function serverFindings(server: PgRowReader): Finding[] {
   return [versionFinding(server), writable(server), durability(server)]
 }
 
-function versionFinding(server: RowReader): Finding {
+function versionFinding(server: PgRowReader): Finding {
   const subject = 'server'
   const message = `PostgreSQL ${server.text('version')}`
   if (server.int('number') >= OLDEST_SERVER) return okFinding(subject, message)
   return { subject, severity: 'error', message, hint: 'PostgreSQL 13 or later is needed' }
 }
 
-function writable(server: RowReader): Finding {
+function writable(server: PgRowReader): Finding {
   const subject = 'writable'
   if (server.text('is_replica') === 'true') {
     const hint = 'connect to the primary, for example with target_session_attrs=read-write'
@@ -108,7 +108,7 @@ function writable(server: RowReader): Finding {
   return okFinding(subject, 'this server takes writes')
 }
 
-function durability(server: RowReader): Finding {
+function durability(server: PgRowReader): Finding {
   const subject = 'durability'
   const off = ['fsync', 'full_pages'].filter((name) => server.text(name) === 'off')
   if (off.length > 0) {
@@ -123,7 +123,7 @@ function durability(server: RowReader): Finding {
   return { subject, severity: 'warning', message, hint }
 }
 
-function connections(server: RowReader, { connections: asked }: InspectOptions): Finding {
+function connections(server: PgRowReader, { connections: asked }: InspectOptions): Finding {
   const subject = 'connections'
   const max = server.int('max_connections')
   const usable = max - server.int('reserved')

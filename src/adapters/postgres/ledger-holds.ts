@@ -17,9 +17,9 @@ import type {
   VoidResult,
   Window,
 } from '../../storage/ledger-records.ts'
+import { amountsText } from '../../storage/stored-json.ts'
 import { elementsOf, numbersText, textsText } from './array-text.ts'
 import type { Connection } from './connection.ts'
-import { amountsText } from './decode.ts'
 import {
   type CounterColumns,
   type DenialColumns,

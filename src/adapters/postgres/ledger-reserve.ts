@@ -10,9 +10,9 @@ import type {
   ReserveItem,
   ReserveResult,
 } from '../../storage/ledger-records.ts'
+import { amountsText } from '../../storage/stored-json.ts'
 import { elementsOf, flagsText, numbersText, textsText } from './array-text.ts'
 import type { Connection } from './connection.ts'
-import { amountsText } from './decode.ts'
 import {
   type CounterColumns,
   type DenialColumns,

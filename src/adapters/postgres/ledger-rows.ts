@@ -5,9 +5,9 @@
  *
  * @module
  */
+
 import { NO_BUCKETS } from '../../budgets/rate.ts'
 import type { RepriceRows } from '../../budgets/reprice.ts'
-import { WINDOWS } from '../../budgets/windows.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { NewEvent } from '../../storage/also.ts'
 import type { LedgerEntry } from '../../storage/ledger-entries.ts'
@@ -18,15 +18,18 @@ import type {
   PeriodHistory,
   UsageRecord,
 } from '../../storage/ledger-records.ts'
+import { isTextList } from '../../storage/stored-json.ts'
+import { WINDOWS } from '../../storage/vocabulary.ts'
 import { addEvents } from './also.ts'
 import { numbersText, textsText } from './array-text.ts'
 import type { Tx } from './connection.ts'
-import { isTextList, RowReader } from './decode.ts'
+import { PgRowReader } from './decode.ts'
 import { addEntry } from './entry-rows.ts'
 import type { PgParam, PgRow } from './executor.ts'
 import { writeHold } from './hold-rows.ts'
 import { COUNTER_COLUMNS, HISTORY_COLUMNS } from './ledger-sql/parts.ts'
 import type { Names } from './names.ts'
+import { historyOf } from './rows.ts'
 import { addUsage, repriceRow } from './usage-rows.ts'
 
 /** What has to be read before the rules run. */
@@ -194,7 +197,7 @@ export class PgLedgerRows implements RepriceRows {
 }
 
 export function counterOf(columns: PgRow): Counter {
-  const row = new RowReader('tk_counters', columns)
+  const row = new PgRowReader('tk_counters', columns)
   const [newest = '0', ...counts] = row.json('buckets', isTextList)
   return {
     accountId: row.text('account_id'),
@@ -223,18 +226,6 @@ export function counterOf(columns: PgRow): Counter {
 
 const isPercents = (value: unknown): value is readonly number[] =>
   Array.isArray(value) && value.every((percent) => Number.isSafeInteger(percent))
-
-export function historyOf(columns: PgRow): PeriodHistory {
-  const row = new RowReader('tk_counter_history', columns)
-  return {
-    accountId: row.text('account_id'),
-    unit: row.unit('unit'),
-    window: row.oneOf('period', WINDOWS),
-    periodStartMs: row.int('period_start_ms'),
-    posted: row.money('posted'),
-    held: row.money('held'),
-  }
-}
 
 function valuesOf(counter: Counter): PgParam[] {
   const { newest, counts } = counter.buckets
@@ -290,7 +281,7 @@ async function insertCounter(tx: Tx, names: Names, counter: Counter): Promise<nu
     )
     // Another caller has made it since the account was locked, when there was nothing to lock.
     if (row === undefined) throw new Again()
-    return new RowReader('tk_counters', row).int('period_start_ms')
+    return new PgRowReader('tk_counters', row).int('period_start_ms')
   } catch (error) {
     if ((error as { code?: unknown }).code !== '22023') throw error
     const reason = 'the database does not know this zone'

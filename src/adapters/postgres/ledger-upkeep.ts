@@ -3,20 +3,20 @@
  *
  * @module
  */
+
 import { repairLedger } from '../../budgets/repair.ts'
 import type { Also } from '../../storage/also.ts'
-import type { ChargedUsage, LedgerSnapshot, Repair } from '../../storage/ledger-entries.ts'
+import type { LedgerSnapshot, Repair } from '../../storage/ledger-entries.ts'
 import { writeAlso } from './also.ts'
 import type { ReadTx, Tx } from './connection.ts'
-import { RowReader } from './decode.ts'
-import { entryOf } from './entry-rows.ts'
+import { PgRowReader } from './decode.ts'
 import type { PgRow } from './executor.ts'
 import { findHold, holdOf } from './hold-rows.ts'
-import { counterOf, historyOf, lockAccounts, PgLedgerRows, readHistory } from './ledger-rows.ts'
+import { counterOf, lockAccounts, PgLedgerRows, readHistory } from './ledger-rows.ts'
 import type { LEDGER_PARTS } from './ledger-sql/parts.ts'
 import type { Names } from './names.ts'
-import { rowsIn } from './rows.ts'
-import { findUsage, isLines } from './usage-rows.ts'
+import { chargedOf, entryOf, historyOf, rowsIn } from './rows.ts'
+import { findUsage } from './usage-rows.ts'
 
 const PAGE = 5000
 
@@ -33,7 +33,7 @@ export async function snapshot(tx: ReadTx, tenantId: string): Promise<LedgerSnap
     }
   }
   const tenants = await all('tenants', (columns) => {
-    const row = new RowReader('tk_tenants', columns)
+    const row = new PgRowReader('tk_tenants', columns)
     return { id: row.text('id'), parentId: row.textOrNull('parent_id') }
   })
   if (tenants.length === 0) return null
@@ -45,19 +45,6 @@ export async function snapshot(tx: ReadTx, tenantId: string): Promise<LedgerSnap
     holds: await all('holds', holdOf),
     usage: await all('usage', chargedOf),
     entries: await all('entries', entryOf),
-  }
-}
-
-function chargedOf(columns: PgRow): ChargedUsage {
-  const row = new RowReader('api_key_usage_logs', columns)
-  return {
-    id: row.text('id'),
-    tenantId: row.text('tenant_id'),
-    state: row.oneOf('state', ['posted', 'late_posted']),
-    lines: row.json('lines', isLines),
-    amounts: row.amounts('amounts'),
-    startedAtMs: row.int('started_at_ms'),
-    settledAtMs: row.int('settled_at_ms'),
   }
 }
 

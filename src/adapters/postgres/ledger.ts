@@ -9,14 +9,14 @@ import { checkOwner, periodsOf, setBudget, setLimit } from '../../budgets/counte
 import { postEntry } from '../../budgets/entries.ts'
 import { planRows } from '../../budgets/plan-rows.ts'
 import { checkPrune } from '../../budgets/prune.ts'
-import { WINDOWS } from '../../budgets/windows.ts'
 import type { LineState } from '../../storage/ledger-records.ts'
 import type { TenantRecord } from '../../storage/records.ts'
 import type { BudgetKey, LedgerCommands, PlanChange } from '../../storage/storage.ts'
+import { WINDOWS } from '../../storage/vocabulary.ts'
 import { writeAlso } from './also.ts'
 import { textsText } from './array-text.ts'
 import type { Connection, ReadTx, Tx } from './connection.ts'
-import { RowReader } from './decode.ts'
+import { PgRowReader } from './decode.ts'
 import { findEntry } from './entry-rows.ts'
 import type { PgRow } from './executor.ts'
 import { findHold } from './hold-rows.ts'
@@ -168,7 +168,7 @@ async function checkAccount(tx: ReadTx, names: Names, budget: BudgetKey): Promis
 }
 
 function lineOf(columns: PgRow): LineState {
-  const row = new RowReader('tk_counters', columns)
+  const row = new PgRowReader('tk_counters', columns)
   return {
     accountId: row.text('account_id'),
     unit: row.unit('unit'),

@@ -3,13 +3,15 @@
  *
  * @module
  */
+
 import { TenantKeysError } from '../../kernel/errors.ts'
 import { uuidv7 } from '../../kernel/ids.ts'
 import type { OutboxCommands } from '../../storage/storage.ts'
+import { pageOf } from '../../storage/stored-records.ts'
 import { writeAlso } from './also.ts'
 import type { Connection } from './connection.ts'
-import { RowReader } from './decode.ts'
-import { eventOf, pageOf, quarantinedOf, rowIn, rowsIn } from './rows.ts'
+import { PgRowReader } from './decode.ts'
+import { eventOf, quarantinedOf, rowIn, rowsIn } from './rows.ts'
 
 export function outboxCommands(connection: Connection): OutboxCommands {
   const counted = async (fn: string, args: unknown): Promise<number> =>
@@ -36,7 +38,7 @@ export function outboxCommands(connection: Connection): OutboxCommands {
       }),
     backlog: async (query) => {
       const answer = await connection.call('tk_outbox_backlog_v1', query, 'read')
-      const row = new RowReader('tk_outbox', rowIn(answer))
+      const row = new PgRowReader('tk_outbox', rowIn(answer))
       return {
         waiting: row.int('waiting'),
         quarantined: row.int('quarantined'),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+
 import { toHex } from '../../kernel/encoding.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { SecretRecord } from '../../storage/records.ts'
@@ -12,10 +13,11 @@ import {
   type SecretCommands,
   type SecretRef,
 } from '../../storage/storage.ts'
+import { pageOf } from '../../storage/stored-records.ts'
 import { writeAlso } from './also.ts'
 import type { Connection, Tx } from './connection.ts'
 import type { PgParam } from './executor.ts'
-import { DEK_COLUMNS, dekOf, needTenant, pageOf, rowIn, SECRET_COLUMNS, secretOf } from './rows.ts'
+import { DEK_COLUMNS, dekOf, needTenant, rowIn, SECRET_COLUMNS, secretOf } from './rows.ts'
 
 const place = (ref: SecretRef): PgParam[] => [ref.tenantId, ref.provider, ref.name]
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+
 import { isOlder, onPlan } from '../../budgets/plan-rows.ts'
 import { toHex } from '../../kernel/encoding.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
@@ -13,21 +14,13 @@ import type {
   PlanChange,
   TenantCommands,
 } from '../../storage/storage.ts'
+import { pageOf } from '../../storage/stored-records.ts'
 import { writeAlso } from './also.ts'
 import type { Connection, Tx } from './connection.ts'
 import type { PgParam, PgQueries, PgRow } from './executor.ts'
 import { applyPlanBudgets } from './ledger.ts'
 import type { Names } from './names.ts'
-import {
-  findTenant,
-  KEY_COLUMNS,
-  keyOf,
-  needTenant,
-  pageOf,
-  rowIn,
-  rowsIn,
-  tenantOf,
-} from './rows.ts'
+import { findTenant, KEY_COLUMNS, keyOf, needTenant, rowIn, rowsIn, tenantOf } from './rows.ts'
 
 export function tenantCommands(connection: Connection): TenantCommands {
   const { names } = connection

@@ -3,6 +3,7 @@
  *
  * @module
  */
+
 import type {
   AuditCommands,
   UsageAttribute,
@@ -11,11 +12,12 @@ import type {
   UsageListQuery,
   UsageTotal,
 } from '../../storage/storage.ts'
+import { pageOf } from '../../storage/stored-records.ts'
 import type { Connection } from './connection.ts'
-import { RowReader } from './decode.ts'
+import { PgRowReader } from './decode.ts'
 import type { PgParam, PgRow } from './executor.ts'
-import { auditOf, pageOf, rowsIn } from './rows.ts'
-import { findUsage, USAGE_ROW, usageOf } from './usage-rows.ts'
+import { auditOf, rowsIn, usageOf } from './rows.ts'
+import { findUsage, USAGE_ROW } from './usage-rows.ts'
 
 const TAG = 'tag:'
 
@@ -70,7 +72,7 @@ function listStatement({ tenantId, fromMs, untilMs, where = {}, after, limit }: 
 }
 
 function totalOf(columns: PgRow, by: readonly UsageDimension[]): UsageTotal {
-  const row = new RowReader('api_key_usage_logs', columns)
+  const row = new PgRowReader('api_key_usage_logs', columns)
   const at = (dimension: UsageDimension): string | null => {
     const n = by.indexOf(dimension)
     return n < 0 ? null : row.textOrNull(`group_${n}`)

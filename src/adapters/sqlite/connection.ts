@@ -12,7 +12,7 @@ import { systemMonotonicClock, type WallClock } from '../../kernel/clock.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { EpochReading } from '../../storage/storage.ts'
 import { SqliteClient, type SqliteDatabaseLike } from './client.ts'
-import { RowReader } from './decode.ts'
+import { SqliteRowReader } from './decode.ts'
 import { findDriver } from './drivers.ts'
 import { isBusy, mapError } from './map-error.ts'
 import { checkVersion, createTables } from './schema.ts'
@@ -151,7 +151,7 @@ export class Connection {
     const row = client.get(META)
     if (!row) throw new TenantKeysError('TK_STORE_NOT_MIGRATED')
     checkVersion(row.schema_version)
-    const meta = new RowReader('tk_meta', row)
+    const meta = new SqliteRowReader('tk_meta', row)
     const clockMs = meta.int('clock_ms')
     this.#epoch = meta.int('epoch')
     this.#highWaterMs = Math.max(this.#highWaterMs, clockMs)

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { WINDOWS } from '../../budgets/windows.ts'
+
 import type { LedgerEntry } from '../../storage/ledger-entries.ts'
-import type { SqliteClient, SqliteRow } from './client.ts'
-import { RowReader } from './decode.ts'
+import type { SqliteClient } from './client.ts'
+import { entryOf } from './rows.ts'
 
 const GET = 'SELECT * FROM tk_budget_entries WHERE tenant_id = ? AND id = ?'
 const ADD = `INSERT INTO tk_budget_entries
@@ -35,22 +35,4 @@ export function addEntry(client: SqliteClient, entry: LedgerEntry): void {
     entry.note,
     entry.atMs,
   )
-}
-
-export function entryOf(columns: SqliteRow): LedgerEntry {
-  const row = new RowReader('tk_budget_entries', columns)
-  return {
-    id: row.text('id'),
-    tenantId: row.text('tenant_id'),
-    accountId: row.text('account_id'),
-    unit: row.text('unit'),
-    window: row.oneOf('period', WINDOWS),
-    periodStartMs: row.int('period_start_ms'),
-    kind: row.oneOf('kind', ['credit', 'adjust']),
-    limitChange: row.money('limit_change'),
-    postedChange: row.money('posted_change'),
-    paid: row.money('paid'),
-    note: row.text('note'),
-    atMs: row.int('at_ms'),
-  }
 }

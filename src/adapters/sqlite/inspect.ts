@@ -17,7 +17,7 @@ import {
 } from '../../storage/leftovers.ts'
 import { SqliteClient } from './client.ts'
 import { openFile } from './connection.ts'
-import { RowReader } from './decode.ts'
+import { SqliteRowReader } from './decode.ts'
 import { mapError } from './map-error.ts'
 import { SCHEMA_NAMES, SCHEMA_VERSION } from './schema.ts'
 
@@ -122,7 +122,7 @@ function clock(client: SqliteClient): Finding {
 
 function leftovers(client: SqliteClient): Leftovers {
   const nowMs = systemWallClock.nowMs()
-  const row = new RowReader(
+  const row = new SqliteRowReader(
     'leftovers',
     client.get(LEFTOVERS, nowMs - SWEEP_GRACE_MS, nowMs - MIN_HOLD_AGE_MS) ?? {},
   )
@@ -137,4 +137,4 @@ function leftovers(client: SqliteClient): Leftovers {
 }
 
 const int = (client: SqliteClient, sql: string, ...params: readonly number[]): number =>
-  new RowReader('sqlite', client.get(sql, ...params) ?? {}).int('n')
+  new SqliteRowReader('sqlite', client.get(sql, ...params) ?? {}).int('n')

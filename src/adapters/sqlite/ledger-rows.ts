@@ -5,9 +5,9 @@
  *
  * @module
  */
+
 import { NO_BUCKETS } from '../../budgets/rate.ts'
 import type { RepriceRows } from '../../budgets/reprice.ts'
-import { WINDOWS } from '../../budgets/windows.ts'
 import type { NewEvent } from '../../storage/also.ts'
 import type { LedgerEntry } from '../../storage/ledger-entries.ts'
 import type {
@@ -21,12 +21,14 @@ import type {
   RateBuckets,
   UsageRecord,
 } from '../../storage/ledger-records.ts'
+import { amountsText, isLines, listOf, textFields } from '../../storage/stored-json.ts'
+import { WINDOWS } from '../../storage/vocabulary.ts'
 import { addEvent } from './also.ts'
 import type { SqliteClient, SqliteRow } from './client.ts'
-import { amountsText, listOf, RowReader, textFields } from './decode.ts'
+import { SqliteRowReader } from './decode.ts'
 import { addEntry, findEntry } from './entry-rows.ts'
-import { findTenant } from './rows.ts'
-import { addUsage, findUsage, isLines, repriceRow } from './usage-rows.ts'
+import { findTenant, historyOf } from './rows.ts'
+import { addUsage, findUsage, repriceRow } from './usage-rows.ts'
 
 /** What is known of a row in this transaction. */
 interface Cached<T> {
@@ -111,7 +113,7 @@ export class SqliteLedgerRows implements RepriceRows {
     // made or extended by this batch is never among them: its time is still to come.
     return this.#client
       .all(DUE_HOLDS, this.nowMs, limit + this.#holds.size)
-      .map((row) => this.hold(new RowReader('tk_holds', row).text('id'))!)
+      .map((row) => this.hold(new SqliteRowReader('tk_holds', row).text('id'))!)
       .filter((hold) => hold.state === 'held')
       .slice(0, limit)
   }
@@ -188,7 +190,7 @@ const SET_COUNTER = `UPDATE tk_counters
   WHERE account_id = ? AND unit = ? AND period = ?`
 
 export function counterOf(columns: SqliteRow): Counter {
-  const row = new RowReader('tk_counters', columns)
+  const row = new SqliteRowReader('tk_counters', columns)
   return {
     accountId: row.text('account_id'),
     depth: row.int('depth'),
@@ -219,7 +221,7 @@ const isPercents = (value: unknown): value is readonly number[] =>
   Array.isArray(value) && value.every((percent) => Number.isSafeInteger(percent))
 
 /** Written as `<index of the newest>;<count>,<count>...`; empty for windows that do not slide. */
-function bucketsOf(row: RowReader): RateBuckets {
+function bucketsOf(row: SqliteRowReader): RateBuckets {
   const text = row.text('buckets')
   if (text === '') return NO_BUCKETS
   const [newest = '', counts = ''] = text.split(';')
@@ -268,18 +270,6 @@ const GET_HISTORY = `SELECT * FROM tk_counter_history
 const PUT_HISTORY = `INSERT OR REPLACE INTO tk_counter_history
   (account_id, unit, period, period_start_ms, posted, held) VALUES (?, ?, ?, ?, ?, ?)`
 
-export function historyOf(columns: SqliteRow): PeriodHistory {
-  const row = new RowReader('tk_counter_history', columns)
-  return {
-    accountId: row.text('account_id'),
-    unit: row.unit('unit'),
-    window: row.oneOf('period', WINDOWS),
-    periodStartMs: row.int('period_start_ms'),
-    posted: row.money('posted'),
-    held: row.money('held'),
-  }
-}
-
 function writeHistory(client: SqliteClient, row: PeriodHistory): void {
   const { accountId, unit, window, periodStartMs, posted, held } = row
   client.run(PUT_HISTORY, accountId, unit, window, periodStartMs, posted, held)
@@ -303,7 +293,7 @@ const CALL_FIELDS: (keyof CallIds)[] = ['callId', 'keyId', 'scope', 'provider', 
 const isCall = textFields<CallIds>(CALL_FIELDS, ['callId', 'provider', 'model'])
 
 export function holdOf(columns: SqliteRow): Hold {
-  const row = new RowReader('tk_holds', columns)
+  const row = new SqliteRowReader('tk_holds', columns)
   return {
     id: row.text('id'),
     tenantId: row.text('tenant_id'),

@@ -3,13 +3,12 @@
  *
  * @module
  */
-import type { ChargedUsage, LedgerSnapshot, PruneQuery } from '../../storage/ledger-entries.ts'
-import type { SqliteRow } from './client.ts'
+
+import type { LedgerSnapshot, PruneQuery } from '../../storage/ledger-entries.ts'
 import type { ReadTx } from './connection.ts'
-import { RowReader } from './decode.ts'
-import { entryOf } from './entry-rows.ts'
-import { counterOf, historyOf, holdOf } from './ledger-rows.ts'
-import { isLines } from './usage-rows.ts'
+import { SqliteRowReader } from './decode.ts'
+import { counterOf, holdOf } from './ledger-rows.ts'
+import { chargedOf, entryOf, historyOf } from './rows.ts'
 
 /** A tenant and all below it. */
 const TREE = `WITH RECURSIVE tree (id) AS (
@@ -27,7 +26,7 @@ const ENTRIES = `${TREE} SELECT * FROM tk_budget_entries ${IN_TREE}`
 
 export function snapshot({ client, nowMs }: ReadTx, tenantId: string): LedgerSnapshot | null {
   const tenants = client.all(TENANTS, tenantId).map((columns) => {
-    const row = new RowReader('tk_tenants', columns)
+    const row = new SqliteRowReader('tk_tenants', columns)
     return { id: row.text('id'), parentId: row.textOrNull('parent_id') }
   })
   if (tenants.length === 0) return null
@@ -39,19 +38,6 @@ export function snapshot({ client, nowMs }: ReadTx, tenantId: string): LedgerSna
     holds: client.all(HOLDS, tenantId).map(holdOf),
     usage: client.all(USAGE, tenantId).map(chargedOf),
     entries: client.all(ENTRIES, tenantId).map(entryOf),
-  }
-}
-
-function chargedOf(columns: SqliteRow): ChargedUsage {
-  const row = new RowReader('api_key_usage_logs', columns)
-  return {
-    id: row.text('id'),
-    tenantId: row.text('tenant_id'),
-    state: row.oneOf('state', ['posted', 'late_posted']),
-    lines: row.json('lines', isLines),
-    amounts: row.amounts('amounts'),
-    startedAtMs: row.int('started_at_ms'),
-    settledAtMs: row.int('settled_at_ms'),
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+
 import { budgetsOf, checkOwner, periodsOf, setBudget, setLimit } from '../../budgets/counters.ts'
 import { postEntry } from '../../budgets/entries.ts'
 import * as rules from '../../budgets/ledger.ts'
@@ -12,10 +13,10 @@ import { repriceUsage } from '../../budgets/reprice.ts'
 import type { LedgerCommands } from '../../storage/storage.ts'
 import { writeAlso } from './also.ts'
 import type { Connection, ReadTx } from './connection.ts'
-import { RowReader } from './decode.ts'
-import { counterOf, historyOf, holdOf, SqliteLedgerRows } from './ledger-rows.ts'
+import { SqliteRowReader } from './decode.ts'
+import { counterOf, holdOf, SqliteLedgerRows } from './ledger-rows.ts'
 import { prune, snapshot } from './ledger-upkeep.ts'
-import { needTenant } from './rows.ts'
+import { historyOf, needTenant } from './rows.ts'
 import { findKey } from './tenants-keys.ts'
 
 const REMOVE_COUNTER = `DELETE FROM tk_counters
@@ -69,7 +70,7 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
     budgets: (tenantId) =>
       connection.snapshot((tx) => {
         const own = tx.client.all(OWN_ACCOUNTS, tenantId)
-        const ids = own.map((row) => new RowReader('tk_counters', row).text('account_id'))
+        const ids = own.map((row) => new SqliteRowReader('tk_counters', row).text('account_id'))
         return budgetsOf(rowsOf(tx), ids)
       }),
     periods: ({ tenantId, account, unit, window, limit }) =>

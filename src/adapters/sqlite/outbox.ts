@@ -3,12 +3,14 @@
  *
  * @module
  */
+
 import { uuidv7 } from '../../kernel/ids.ts'
 import type { OutboxCommands } from '../../storage/storage.ts'
+import { pageOf } from '../../storage/stored-records.ts'
 import { writeAlso } from './also.ts'
 import type { Connection } from './connection.ts'
-import { RowReader } from './decode.ts'
-import { eventOf, pageOf, quarantinedOf } from './rows.ts'
+import { SqliteRowReader } from './decode.ts'
+import { eventOf, quarantinedOf } from './rows.ts'
 
 const ANY_FREE = `SELECT 1 FROM tk_outbox
   WHERE leased_until_ms <= ? AND quarantined_at_ms IS NULL LIMIT 1`
@@ -75,7 +77,7 @@ export function outboxCommands(connection: Connection): OutboxCommands {
       }),
     backlog: ({ limit }) =>
       connection.read(({ client }) => {
-        const row = new RowReader('tk_outbox', client.get(BACKLOG, limit, limit)!)
+        const row = new SqliteRowReader('tk_outbox', client.get(BACKLOG, limit, limit)!)
         return {
           waiting: row.int('waiting'),
           quarantined: row.int('quarantined'),

@@ -6,14 +6,14 @@
 import type { Storage } from '../../storage/storage.ts'
 import type { SqliteClient } from './client.ts'
 import type { Connection } from './connection.ts'
-import { RowReader } from './decode.ts'
+import { SqliteRowReader } from './decode.ts'
 
 const GET = 'SELECT value FROM tk_pins WHERE name = ?'
 const ADD = 'INSERT INTO tk_pins (name, value) VALUES (?, ?)'
 
 function pinned(client: SqliteClient, name: string): string | null {
   const row = client.get(GET, name)
-  return row && new RowReader('tk_pins', row).text('value')
+  return row && new SqliteRowReader('tk_pins', row).text('value')
 }
 
 export function pinCommand(connection: Connection): Storage['pin'] {

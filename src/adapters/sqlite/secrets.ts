@@ -3,6 +3,7 @@
  *
  * @module
  */
+
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { DekRecord, SecretRecord } from '../../storage/records.ts'
 import {
@@ -11,10 +12,11 @@ import {
   type SecretCommands,
   type SecretRef,
 } from '../../storage/storage.ts'
+import { pageOf } from '../../storage/stored-records.ts'
 import { writeAlso } from './also.ts'
 import type { SqliteClient, SqliteValue } from './client.ts'
 import type { Connection } from './connection.ts'
-import { dekOf, needTenant, pageOf, secretOf } from './rows.ts'
+import { dekOf, needTenant, secretOf } from './rows.ts'
 
 const PUT_SECRET = `INSERT OR REPLACE INTO tenant_secrets
   (tenant_id, provider, name, id, version, origin, public_fields, masked, dek_id, envelope,

@@ -3,16 +3,18 @@
  *
  * @module
  */
+
 import { setBudget } from '../../budgets/counters.ts'
 import { isOlder, onPlan, planRows } from '../../budgets/plan-rows.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { KeyRecord, TenantRecord } from '../../storage/records.ts'
 import type { KeyCommands, PlanChange, TenantCommands } from '../../storage/storage.ts'
+import { pageOf } from '../../storage/stored-records.ts'
 import { writeAlso } from './also.ts'
 import type { SqliteClient } from './client.ts'
 import type { Connection, Tx } from './connection.ts'
 import { SqliteLedgerRows } from './ledger-rows.ts'
-import { findTenant, keyOf, needTenant, pageOf, tenantOf } from './rows.ts'
+import { findTenant, keyOf, needTenant, tenantOf } from './rows.ts'
 
 const ADD_TENANT = `INSERT INTO tk_tenants
   (id, parent_id, path, credentials, created_at_ms) VALUES (?, ?, ?, ?, ?)`

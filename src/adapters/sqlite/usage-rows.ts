@@ -3,16 +3,11 @@
  *
  * @module
  */
-import type { HoldLine, UsageRecord } from '../../storage/ledger-records.ts'
-import type { SqliteClient, SqliteRow } from './client.ts'
-import { amountsText, isCountRecord, isTextRecord, listOf, RowReader } from './decode.ts'
 
-export const isLines = listOf<HoldLine>({
-  accountId: 'text',
-  unit: 'text',
-  window: 'text',
-  periodStartMs: 'int',
-})
+import type { UsageRecord } from '../../storage/ledger-records.ts'
+import { amountsText } from '../../storage/stored-json.ts'
+import type { SqliteClient } from './client.ts'
+import { usageOf } from './rows.ts'
 
 const COLUMNS = [
   'tenant_id',
@@ -117,50 +112,4 @@ export function addUsage(client: SqliteClient, usage: UsageRecord): void {
     usage.startedAtMs,
     usage.settledAtMs,
   )
-}
-
-export function usageOf(columns: SqliteRow): UsageRecord {
-  const row = new RowReader('api_key_usage_logs', columns)
-  return {
-    id: row.text('id'),
-    tenantId: row.text('tenant_id'),
-    callId: row.text('call_id'),
-    keyId: row.textOrNull('key_id'),
-    scope: row.textOrNull('scope'),
-    provider: row.text('provider'),
-    model: row.text('model'),
-    operation: row.text('operation'),
-    servedModel: row.textOrNull('served_model'),
-    priceId: row.textOrNull('price_id'),
-    outcome: row.oneOf('outcome', ['completed', 'aborted', 'broken', 'unreadable']),
-    quality: row.oneOf('quality', ['measured', 'estimated', 'unknown']),
-    httpStatus: row.intOrNull('http_status'),
-    tokens: {
-      input: row.int('input_tokens'),
-      cacheRead: row.intOrNull('cache_read_tokens'),
-      cacheWrite: row.intOrNull('cache_write_tokens'),
-      cacheWrite1h: row.intOrNull('cache_write_1h_tokens'),
-      inputAudio: row.intOrNull('input_audio_tokens'),
-      output: row.int('output_tokens'),
-      reasoning: row.intOrNull('reasoning_tokens'),
-      outputAudio: row.intOrNull('output_audio_tokens'),
-    },
-    counts: row.json('counts', isCountRecord),
-    costNanoUsd: row.money('cost_nano_usd'),
-    providerCostNanoUsd: row.moneyOrNull('provider_cost_nano_usd'),
-    chargedNanoUsd: row.money('charged_nano_usd'),
-    overageNanoUsd: row.money('overage_nano_usd'),
-    paidBy: row.oneOf('paid_by', ['tenant', 'platform']),
-    billable: row.flag('billable'),
-    secretId: row.textOrNull('secret_id'),
-    secretVersion: row.intOrNull('secret_version'),
-    tags: row.json('tags', isTextRecord),
-    durationMs: row.intOrNull('duration_ms'),
-    responseBytes: row.intOrNull('response_bytes'),
-    state: row.oneOf('state', ['posted', 'late_posted']),
-    lines: row.json('lines', isLines),
-    amounts: row.amounts('amounts'),
-    startedAtMs: row.int('started_at_ms'),
-    settledAtMs: row.int('settled_at_ms'),
-  }
 }

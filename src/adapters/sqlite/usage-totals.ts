@@ -12,7 +12,7 @@ import type {
   UsageTotal,
 } from '../../storage/storage.ts'
 import type { SqliteRow, SqliteValue } from './client.ts'
-import { RowReader } from './decode.ts'
+import { SqliteRowReader } from './decode.ts'
 
 interface Expression {
   readonly sql: string
@@ -130,7 +130,7 @@ function behind(groups: readonly Expression[], after: readonly (string | null)[]
 }
 
 export function totalOf(columns: SqliteRow, by: readonly UsageDimension[]): UsageTotal {
-  const row = new RowReader('api_key_usage_logs', columns)
+  const row = new SqliteRowReader('api_key_usage_logs', columns)
   const calls = row.int('calls')
   // A sum over no rows is NULL.
   const sum = (column: string): number => (calls === 0 ? 0 : row.int(column))

@@ -3,10 +3,12 @@
  *
  * @module
  */
+
 import type { AuditCommands, UsageCommands } from '../../storage/storage.ts'
+import { pageOf } from '../../storage/stored-records.ts'
 import type { Connection } from './connection.ts'
-import { auditOf, pageOf } from './rows.ts'
-import { findUsage, usageOf } from './usage-rows.ts'
+import { auditOf, usageOf } from './rows.ts'
+import { findUsage } from './usage-rows.ts'
 import { conditionsOf, totalOf, totalsStatement } from './usage-totals.ts'
 
 export function usageCommands(connection: Connection): UsageCommands {
