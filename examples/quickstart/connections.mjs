@@ -4,19 +4,17 @@ import { subscribe } from 'node:diagnostics_channel'
 
 const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/
 
-/** @returns addresses of this machine and others that were connected to, as far as it is now. */
+/** @returns tells of the connections so far: how many, and which are not known to end on this machine. */
 export function watchConnections() {
-  const here = []
-  const elsewhere = []
+  const opened = []
   subscribe('net.client.socket', ({ socket }) => {
+    // Until it is connected nobody knows where to.
+    const connection = { to: 'unknown' }
+    opened.push(connection)
     socket.once('connect', () => {
-      // A socket of the file system has no address and stays on this machine.
-      const { remoteAddress = '127.0.0.1' } = socket
-      ;(LOOPBACK.test(remoteAddress) ? here : elsewhere).push(remoteAddress)
-    })
-    socket.once('error', () => {
-      if (!socket.remoteAddress) elsewhere.push('an address that did not answer')
+      connection.to = socket.remoteAddress ?? 'a file'
     })
   })
-  return { here, elsewhere }
+  const isHere = ({ to }) => to === 'a file' || LOOPBACK.test(to)
+  return () => ({ count: opened.length, elsewhere: opened.filter((c) => !isHere(c)) })
 }
