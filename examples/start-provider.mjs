@@ -1,18 +1,22 @@
-// Starts the stand-in for the provider in a child process, and says where it is.
+// Starts the stand-in for the providers in a process of its own, and says where it is.
 import { fork } from 'node:child_process'
 
 export async function startProvider() {
   const child = fork(new URL('./quickstart/provider.mjs', import.meta.url))
-  let lastKey = ''
-  const port = await new Promise((resolve) => {
-    child.on('message', (message) => {
-      if (message.sawKey) lastKey = message.sawKey
-      if (message.port) resolve(message.port)
-    })
-  })
+  const next = () => new Promise((resolve) => child.once('message', resolve))
+  const { openai, anthropic, vllm } = await next()
   return {
-    baseUrl: `http://127.0.0.1:${port}/v1`,
-    lastKey: () => lastKey,
+    /** Base URL of the one that speaks as OpenAI does. */
+    baseUrl: openai,
+    anthropic,
+    /** On a port of its own, as a server that a tenant runs is. */
+    vllm,
+    /** What it was asked, in order: whose credential came, and what it counted itself. */
+    async seen() {
+      const seen = next()
+      child.send('seen')
+      return await seen
+    },
     stop: () => child.kill(),
   }
 }

@@ -1,67 +1,57 @@
-// A stand-in for the provider, in a process of its own: it speaks the wire format of OpenAI's chat
-// completions (JSON and SSE), counts words as tokens, and prints the last letters of the credential
-// it was given, so that one sees whose key arrived. Not a mock inside the library: a real socket.
+// A stand-in for the providers, in a process of its own: it speaks the wire formats of OpenAI's chat
+// completions (vLLM's too) and of Anthropic's messages, as JSON and as streams, counts words as tokens,
+// and remembers whose credential came with each request. Not a mock inside the library: real sockets.
 import { createServer } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
+import { anthropicMessages, openAiChat } from './provider-formats.mjs'
 
-const WORDS =
-  'A tenant brings a key, a call goes out, and every nano-dollar it spent is in your own database once.'.split(
-    ' ',
-  )
+const ANSWER =
+  'A key comes in, a call goes out, and every nano-dollar of it is in your books, once.'.split(' ')
+const ROUTES = { '/v1/chat/completions': openAiChat, '/v1/messages': anthropicMessages }
+const seen = []
 
-const server = createServer(async (request, response) => {
+async function serve(request, response) {
   let text = ''
   for await (const part of request) text += part
-  const key = (request.headers.authorization ?? '').replace('Bearer ', '')
-  process.send?.({ sawKey: `...${key.slice(-4)}` })
-  if (request.url !== '/v1/chat/completions' || !key.startsWith('sk-')) {
-    response.writeHead(401, { 'content-type': 'application/json' })
-    return response.end(
-      JSON.stringify({ error: { message: 'bad key', type: 'invalid_request_error' } }),
-    )
-  }
-  const {
-    model,
-    messages,
-    stream,
-    stream_options: options,
-    max_completion_tokens: most,
-  } = JSON.parse(text)
-  const words = WORDS.slice(0, most)
-  const asked =
-    messages
-      .map((m) => m.content)
-      .join(' ')
-      .split(/\s+/).length + 7
-  const usage = {
-    prompt_tokens: asked,
-    completion_tokens: words.length,
-    total_tokens: asked + words.length,
-  }
-  const base = { id: 'chatcmpl-demo', created: Math.floor(Date.now() / 1000), model }
-  if (!stream) {
-    const message = { role: 'assistant', content: words.join(' '), refusal: null }
-    response.writeHead(200, { 'content-type': 'application/json' })
-    const choices = [{ index: 0, finish_reason: 'stop', logprobs: null, message }]
-    return response.end(JSON.stringify({ ...base, object: 'chat.completion', choices, usage }))
-  }
+  const format = ROUTES[request.url]
+  const credential = format?.credentialOf(request.headers) ?? ''
+  const error = { message: 'bad key', type: 'invalid_request_error' }
+  if (!/^(?:sk|vllm)-/.test(credential)) return json(response, 401, { error })
+  const asked = JSON.parse(text)
+  const words = ANSWER.slice(0, format.maximumOf(asked))
+  const count = { input: wordsOf(asked.messages) + 7, output: words.length }
+  seen.push({ credential: `...${credential.slice(-4)}`, model: asked.model, ...count })
+  await wait(40) // as a model thinks
+  if (!asked.stream) return json(response, 200, format.whole(asked, words, count))
   response.writeHead(200, { 'content-type': 'text/event-stream' })
-  const send = (data) =>
-    response.write(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`)
-  const chunk = (delta, finish_reason = null) => ({
-    ...base,
-    object: 'chat.completion.chunk',
-    choices: [{ index: 0, delta, finish_reason }],
-  })
-  for (const word of words) {
-    if (response.destroyed) return
-    send(chunk({ content: `${word} ` }))
-    await new Promise((resolve) => setTimeout(resolve, 15))
+  for (const event of format.events(asked, words, count)) {
+    if (response.destroyed) return // whoever asked has left
+    response.write(event)
+    await wait(10)
   }
-  send(chunk({}, 'stop'))
-  if (options?.include_usage) send({ ...base, object: 'chat.completion.chunk', choices: [], usage })
-  send('[DONE]')
   response.end()
-})
+}
 
-server.listen(0, '127.0.0.1', () => process.send?.({ port: server.address().port }))
+function json(response, status, value) {
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(JSON.stringify(value))
+}
+
+function wordsOf(messages) {
+  const texts = messages.flatMap(({ content }) =>
+    typeof content === 'string' ? [content] : content.map((part) => part.text ?? ''),
+  )
+  return texts.join(' ').split(/\s+/).length
+}
+
+const listen = () =>
+  new Promise((resolve) => {
+    const server = createServer(serve).listen(0, '127.0.0.1', () =>
+      resolve(`http://127.0.0.1:${server.address().port}`),
+    )
+  })
+
+const [providers, vllm] = [await listen(), await listen()]
+process.on('message', () => process.send(seen))
 process.on('disconnect', () => process.exit(0))
+process.send({ openai: `${providers}/v1`, anthropic: providers, vllm: `${vllm}/v1` })

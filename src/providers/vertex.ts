@@ -3,8 +3,8 @@
  * client wrote into its URL; the location also chooses the server
  * (https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations).
  *
- * Access tokens live for an hour (https://cloud.google.com/docs/authentication/token-types): the host
- * stores a new one before, as any other secret.
+ * Access tokens live for an hour (https://cloud.google.com/docs/authentication/token-types): the
+ * host stores a new token, as it stores any secret, before the old one runs out.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
   existsSync,
@@ -13,14 +13,17 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import manifest from '../../package.json' with { type: 'json' }
 import { type PostgresCluster, startPostgres } from '../support/postgres-cluster.ts'
 import { skipsPostgres } from '../support/postgres-server.ts'
+import type { ProviderServer } from '../support/provider-server.ts'
 import { type Block, blocksOf, type Program, programsOf } from './doc-blocks.ts'
 import { ROOT } from './packed.ts'
+import { startStandIn } from './stand-in.ts'
 
-const STUB = fileURLToPath(new URL('stub-openai.mjs', import.meta.url))
+const TO_STAND_IN = fileURLToPath(new URL('to-stand-in.mjs', import.meta.url))
 const LANGUAGES = ['ts', 'sh', 'json', 'text']
 
 const pages = [
@@ -56,17 +59,24 @@ describe('programs of the pages', () => {
     expect(complaints.split('\n').filter((line) => line.startsWith(fileOf(program)))).toEqual([])
   })
 
+  let standIn: ProviderServer
+  beforeAll(async () => {
+    standIn = await startStandIn()
+  })
+  afterAll(() => standIn?.close())
+
   test.each(programs.filter(({ run }) => run).map((p) => [title(p), p] as const))(
     '%s runs',
-    (_, program) => {
+    async (_, program) => {
       const cwd = mkdtempSync(join(project, 'run-'))
       const compiled = join(project, 'out', fileOf(program).replace(/mts$/, 'mjs'))
-      const env = { ...process.env, TENANTKEYS_KEK: newKey(), TENANTKEYS_PEPPER: newKey() }
-      execFileSync('node', ['--import', STUB, compiled], {
-        cwd,
-        env,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      })
+      const env = {
+        ...process.env,
+        TENANTKEYS_KEK: newKey(),
+        TENANTKEYS_PEPPER: newKey(),
+        STAND_IN_URL: new URL(standIn.baseUrl).origin,
+      }
+      await promisify(execFile)('node', ['--import', TO_STAND_IN, compiled], { cwd, env })
     },
   )
 })
