@@ -451,6 +451,7 @@ const aiSdkCase = (
       model: modelOf(tk, context, model),
       prompt: 'Hello',
       maxRetries,
+      providerOptions: { anthropic: { thinking: { type: 'disabled' } } },
       ...(signal ? { abortSignal: signal } : {}),
     })
     return {
