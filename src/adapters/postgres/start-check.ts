@@ -49,9 +49,9 @@ function checkVersion(meta: PgRow | undefined): void {
   throw new TenantKeysError('TK_STORE_NOT_MIGRATED')
 }
 
-/** Membership in `role` by SET ROLE, by inheritance, or by granting it to oneself. Since PostgreSQL 16
+/** Of role `r`: membership in `role` by SET ROLE, by inheritance, or by granting it to oneself. Since PostgreSQL 16
  * a membership may be without the first two. */
-const mayBecome = (role: string): string =>
+export const mayBecome = (role: string): string =>
   `(pg_has_role(r.oid, ${role}, 'USAGE') OR pg_has_role(r.oid, ${role}, ${SET_ROLE})
     OR pg_has_role(r.oid, ${role}, 'MEMBER WITH ADMIN OPTION'))`
 
