@@ -12,6 +12,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/services.ts',
+    // Files wait for servers and processes as much as they compute: one for each core.
+    maxWorkers: '100%',
     retry: 0,
     testTimeout: 300_000,
     hookTimeout: 300_000,

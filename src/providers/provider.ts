@@ -63,7 +63,8 @@ export interface Operation {
    * @throws TenantKeysError TK_REQUEST_INVALID
    */
   read(body: string, path?: PathValues): RequestDraft
-  /** True when this model spends tokens that its stream does not show, such as hidden reasoning. */
+  /** True when this model spends tokens that its stream does not show, such as hidden reasoning; a
+   * request may know better, see `hidesOutput`. */
   hidesReasoning(model: string): boolean
   /** Usage of a whole JSON response; `null` when it reports none that can be trusted. */
   readJson(json: unknown): ResponseUsage | null
@@ -120,6 +121,9 @@ export interface RequestReading {
     /** True when the request asks for a cache of one hour, false when it does not; default: it may. */
     readonly cacheWrite1h?: boolean
   }
+  /** Whether its stream brings output that cannot be counted as it passes: false where the request turns
+   * reasoning off, true where it asks for images. Default: what `hidesReasoning` says of the model. */
+  readonly hidesOutput?: boolean
   /** What the input comes to at least, when nobody reports it (aborts): an estimate in tokens. */
   readonly inputEstimate: number
 }

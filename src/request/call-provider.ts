@@ -10,6 +10,7 @@
  */
 import { fillPath } from '../providers/path-pattern.ts'
 import type { Operation, ResponseUsage } from '../providers/provider.ts'
+import { ByteBuffer } from '../providers/reading/byte-buffer.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
 import { settleReported, settleUnread } from './observed.ts'
@@ -61,7 +62,9 @@ export async function callProvider(
   }
   if (!response.ok) {
     const usage = await reportedUsage(response, target.operation)
-    await (usage ? settleReported(observer, 'completed', usage) : settler.void(response.status))
+    await (usage
+      ? settleReported(observer, 'completed', usage, null)
+      : settler.void(response.status))
     return response
   }
   if (isEmpty(response)) {
@@ -79,10 +82,30 @@ async function reportedUsage(
   operation: Operation,
 ): Promise<ResponseUsage | null> {
   if (!contentType(response).includes('json')) return null
-  return response
-    .clone()
-    .json()
-    .then(operation.readJson, () => null)
+  try {
+    const bytes = await beginning(response.clone())
+    return bytes && operation.readJson(JSON.parse(new TextDecoder().decode(bytes)))
+  } catch {
+    return null
+  }
+}
+
+/** Largest error that usage is looked for in, in bytes: what was read of it waits for the caller. */
+const MAX_ERROR_BYTES = 1024 * 1024
+
+/** The body of a clone; `null` when it is longer than an error may be. */
+async function beginning({ body }: Response): Promise<Uint8Array | null> {
+  const bytes = new ByteBuffer()
+  const reader = body?.getReader()
+  for (;;) {
+    const { done, value } = (await reader?.read()) ?? { done: true }
+    if (done) return bytes.take()
+    bytes.append(value)
+    if (bytes.length <= MAX_ERROR_BYTES) continue
+    // Done only when the caller is done with the original.
+    reader?.cancel().catch(() => {})
+    return null
+  }
 }
 
 async function send(
@@ -115,6 +138,7 @@ async function send(
         providerCostNanoUsd: null,
         servedModel: null,
         serviceTier: null,
+        responseBytes: 0,
       })
       throw request.signal.reason
     }
@@ -151,15 +175,17 @@ function routed({ credential, target, request, reading }: CallPlan): { url: stri
 const isEmpty = (response: Response): boolean =>
   response.body === null || response.headers.get('content-length') === '0'
 
-/** Where the provider names no type, the client reads what it asked for. */
+/** Clients read what they asked for, whatever else a server calls it. */
 function isStream(response: Response, { reading, target }: CallPlan): boolean {
   const type = contentType(response)
+  if (STREAM_TYPE.test(type)) return true
   if (type.startsWith('application/json'))
     return reading.stream && target.operation.streamsJson === true
-  return type === '' ? reading.stream : STREAM_TYPE.test(type)
+  return reading.stream && !NO_STREAM_TYPE.test(type)
 }
 
 const STREAM_TYPE = /^(text\/event-stream|application\/vnd\.amazon\.eventstream)/
+const NO_STREAM_TYPE = /^(text\/html|application\/[\w.-]+\+json)/
 
 const contentType = (response: Response): string =>
   (response.headers.get('content-type') ?? '').toLowerCase()

@@ -44,12 +44,15 @@ export function holdAmounts(
 export function firstOutput(mode: HoldMode, operation: Operation, reading: RequestReading): number {
   const { model, stream, bound } = reading
   if (mode === 'bound' || !stream) return bound.output
-  if (operation.hidesReasoning(model)) {
+  // The bytes of audio do not tell its tokens.
+  const hides =
+    bound.outputAudio === true || (reading.hidesOutput ?? operation.hidesReasoning(model))
+  if (hides) {
     throw new TenantKeysError('TK_BUDGET_UNBOUNDED', {
       model,
       reason:
-        'this model reasons out of sight while it streams, so a growing hold cannot follow it',
-      hint: "use hold: 'bound' for it",
+        'it may write out of sight (reasoning, audio, images), so a growing hold cannot follow it',
+      hint: "use hold: 'bound' for it, or turn reasoning off in the request",
     })
   }
   return Math.min(OUTPUT_SLICE, bound.output)

@@ -28,6 +28,8 @@ export interface LiveHold {
   readonly signal: AbortSignal
   /** The provider has answered; from now on somebody must read. */
   answered(): void
+  /** Somebody waits for the whole of the answer: how long it may take is left to the transport. */
+  reading(): void
   /** So many tokens of output came so far. `null`: the hold covers them, which is nearly always; else
    * it resolves when it does, or when the call was ended. */
   delivered(outputTokens: number): Promise<void> | null
@@ -134,6 +136,9 @@ export function liveHold(
     signal: combined(call.signal, own.signal),
     answered: () => {
       readMs = clock.elapsedMs()
+    },
+    reading: () => {
+      readMs = null
     },
     delivered: (outputTokens) => {
       readMs = clock.elapsedMs()

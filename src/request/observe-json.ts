@@ -4,13 +4,13 @@
  *
  * @module
  */
-import { utf8Length } from '../kernel/encoding.ts'
+import { ByteBuffer } from '../providers/reading/byte-buffer.ts'
 import { type Life, lifeOf, type Observed, settleReported, settleUnread } from './observed.ts'
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
-/** Largest body whose usage is looked for when the caller reads it as a raw stream, in bytes. */
-const MAX_RAW_BYTES = 64 * 1024 * 1024
+/** Largest body whose usage is looked for unless the caller wants it as text, in bytes. */
+const MAX_READ_BYTES = 64 * 1024 * 1024
 
 /** What a response and its clones have in common. */
 interface Shared {
@@ -44,36 +44,37 @@ function share(observed: Observed): Shared {
 function watch(observed: Observed, response: Response, shared: Shared, life: Life): Response {
   const { signal, parts, settler } = observed
   const original = {
-    text: response.text.bind(response),
-    json: response.json.bind(response),
     arrayBuffer: response.arrayBuffer.bind(response),
     clone: response.clone.bind(response),
   }
-  const read = async <T>(
-    reader: () => Promise<T>,
-    settle: (value: T) => Promise<void>,
-  ): Promise<T> => {
+  const whole = async (asText: boolean): Promise<Answer & { readonly bytes: ArrayBuffer }> => {
     // Someone else reads it already: this fails, and says nothing about the call.
-    if (response.bodyUsed) return reader()
+    if (response.bodyUsed) return { bytes: await original.arrayBuffer(), size: 0 }
+    settler.hold.reading()
+    let bytes: ArrayBuffer
+    let answer: Answer
     try {
-      const value = await reader()
-      await settle(value)
-      return value
+      bytes = await original.arrayBuffer()
+      answer = answerOf(new Uint8Array(bytes), asText)
     } catch (error) {
-      // Broken or unreadable after a 2xx: the call was made, so it is charged.
-      await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken')
-      // What cannot be parsed is the answer itself, which is the caller's.
-      throw error instanceof SyntaxError ? error : transportError('terminated', error, signal)
+      // Broken after a 2xx: the call was made, so it is charged.
+      await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken', shared.delivered)
+      throw transportError('terminated', error, signal)
     } finally {
       shared.done()
     }
+    await settleAnswer(observed, answer)
+    return { ...answer, bytes }
   }
-  const arrayBuffer = (): Promise<ArrayBuffer> =>
-    read(original.arrayBuffer, (value) => settleText(observed, new TextDecoder().decode(value)))
+  const arrayBuffer = async (): Promise<ArrayBuffer> => (await whole(false)).bytes
   const body = watchBody(response, () => ({ ...rawWatcher(observed, shared), life }))
   const readers = {
-    json: () => read<unknown>(original.json, (value) => settleJson(observed, value)),
-    text: () => read(original.text, (value) => settleText(observed, value)),
+    json: async () => {
+      const { json, text = '' } = await whole(true)
+      // Once more, for the error that the caller expects.
+      return json ? json.value : JSON.parse(text)
+    },
+    text: async () => (await whole(true)).text,
     arrayBuffer,
     bytes: async () => new Uint8Array(await arrayBuffer()),
     blob: async () =>
@@ -94,47 +95,60 @@ function watch(observed: Observed, response: Response, shared: Shared, life: Lif
   return response
 }
 
-async function settleText(observed: Observed, text: string): Promise<void> {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return settleUnread(observed, 'unreadable', utf8Length(text))
-  }
-  return settleJson(observed, value)
+/** A whole body. */
+interface Answer {
+  /** In bytes. */
+  readonly size: number
+  readonly text?: string
+  /** When the text is JSON. */
+  readonly json?: { readonly value: unknown }
 }
 
-async function settleJson(observed: Observed, value: unknown): Promise<void> {
+function answerOf(bytes: Uint8Array, asText: boolean): Answer {
+  const { length: size } = bytes
+  if (!asText && size > MAX_READ_BYTES) return { size }
+  const text = new TextDecoder().decode(bytes)
+  try {
+    return { size, text, json: { value: JSON.parse(text) } }
+  } catch {
+    return { size, text }
+  }
+}
+
+async function settleAnswer(observed: Observed, { size, json }: Answer): Promise<void> {
   const { settler, operation, parts } = observed
+  const value = json?.value
   if (typeof value === 'object' && value !== null) parts.receipts.note(value, settler.receipt)
-  const usage = operation.readJson(value)
-  if (usage) return settleReported(observed, 'completed', usage)
-  return settleUnread(observed, 'unreadable', utf8Length(JSON.stringify(value)))
+  const usage = json ? operation.readJson(value) : null
+  if (usage) return settleReported(observed, 'completed', usage, size)
+  return settleUnread(observed, 'unreadable', size)
 }
 
 /** For callers that read `body` themselves: passes the bytes on, and looks at them at the end. */
 function rawWatcher(observed: Observed, shared: Shared): BodyWatcher {
-  const decoder = new TextDecoder()
-  let text = ''
+  const { settler, signal } = observed
+  const kept = new ByteBuffer()
   let size = 0
   return {
     chunk: (value) => {
       size += value.length
       shared.delivered = Math.max(shared.delivered, size)
-      if (size <= MAX_RAW_BYTES) text += decoder.decode(value, { stream: true })
+      if (size <= MAX_READ_BYTES) kept.append(value)
+      else kept.clear()
+      // Somebody reads: the answer is not abandoned.
+      void settler.hold.delivered(0)
       return value
     },
     end: async () => {
       shared.done()
-      await (size <= MAX_RAW_BYTES
-        ? settleText(observed, text)
+      await (size <= MAX_READ_BYTES
+        ? settleAnswer(observed, answerOf(kept.take(), false))
         : settleUnread(observed, 'unreadable', size))
       return null
     },
     broken: async (error) => {
-      const { signal } = observed
       shared.done()
-      await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken', size)
+      await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken', shared.delivered)
       return transportError('terminated', error, signal)
     },
     cancelled: async () => {

@@ -20,11 +20,16 @@ export interface Observed {
   readonly parts: Pick<CorridorParts, 'receipts'>
 }
 
-/** What it has no price for makes the figure an estimate; see {@link chargeFor}. */
+/**
+ * What it has no price for makes the figure an estimate; see {@link chargeFor}.
+ *
+ * @param responseBytes - of the body, that the caller was given; `null`: not known.
+ */
 export function settleReported(
   { settler, httpStatus }: Observed,
   outcome: CallOutcome,
   usage: ResponseUsage,
+  responseBytes: number | null,
 ): Promise<void> {
   const { tokens, counts, providerCostNanoUsd, servedModel, serviceTier } = usage
   return settler.settle({
@@ -36,26 +41,35 @@ export function settleReported(
     providerCostNanoUsd,
     servedModel,
     serviceTier,
+    responseBytes,
   })
 }
 
 /** Bytes of text that make at least one token in every tokenizer we know; see docs/providers.md. */
-const BYTES_PER_TOKEN = 3
+export const BYTES_PER_TOKEN = 3
 
-/** No usage that can be trusted: charged by estimate, never zero. */
+/**
+ * No usage that can be trusted: charged by estimate, never zero.
+ *
+ * @param bytes - of the body, that the caller was given.
+ */
 export function settleUnread(
   observed: Observed,
   outcome: Exclude<CallOutcome, 'completed'>,
-  outputBytes = 0,
+  bytes = 0,
 ): Promise<void> {
-  return settleEstimated(observed, outcome, Math.ceil(outputBytes / BYTES_PER_TOKEN))
+  return settleEstimated(observed, outcome, Math.ceil(bytes / BYTES_PER_TOKEN), bytes)
 }
 
-/** @param outputTokens - delivered so far; charged up to what the request could produce at most. */
+/**
+ * @param outputTokens - delivered so far; charged up to what the request could produce at most.
+ * @param responseBytes - of the body, that the caller was given.
+ */
 export function settleEstimated(
   { settler, reading, httpStatus }: Observed,
   outcome: CallOutcome,
   outputTokens: number,
+  responseBytes: number,
 ): Promise<void> {
   const output = Math.min(outputTokens, reading.bound.output)
   const tokens = { ...NO_TOKENS, input: reading.inputEstimate, output }
@@ -68,6 +82,7 @@ export function settleEstimated(
     providerCostNanoUsd: null,
     servedModel: null,
     serviceTier: null,
+    responseBytes,
   })
 }
 

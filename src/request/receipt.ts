@@ -117,8 +117,8 @@ export interface CallEnd {
   readonly servedModel: string | null
   /** Said by whoever made the call, instead of a price. */
   readonly costNanoUsd?: bigint
-  /** Bytes of the answer that were read; default: not counted. */
-  readonly responseBytes?: number
+  /** Bytes of the answer's body that the caller was given; default and `null`: not known. */
+  readonly responseBytes?: number | null
   /** The class of service that it was served in; `null`: the standard one. */
   readonly serviceTier: string | null
 }

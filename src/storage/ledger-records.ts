@@ -309,7 +309,9 @@ export interface UsageDraft extends CallIds {
   readonly tags: Readonly<Record<string, string>>
   /** From the request to the end of its answer, in ms; `null`: not measured. */
   readonly durationMs: number | null
-  /** Of the answer's body, as it was delivered; `null`: not counted. */
+  /** Bytes of the answer's body, decoded, that the caller was given before the call was settled: of a
+   * stream up to its end marker, of an answer that was read whole all of it. `null`: not known, as of
+   * callbacks and of errors that reported usage. */
   readonly responseBytes: number | null
 }
 

@@ -7,6 +7,9 @@
  * and, asked once more afterwards, still takes an event that it has taken before (the canary; sinks
  * accept repeated ids, US-4). A sink that is down fails on the canary too: then nobody is blamed.
  *
+ * An event on which a sink does not answer at all costs the whole time of a write at each step, more
+ * than one lease has. So the search goes on where the last one had to stop.
+ *
  * @module
  */
 import pRetry from 'p-retry'
@@ -39,12 +42,17 @@ const RETRIES = 3
 /** So many failures in a row while halving, and the sink is asked whether it is up at all. */
 const MAX_MISSES = 16
 const MAX_REASON = 200
+const TIMEOUT = 'TimeoutError'
+const MAX_DOUBTED = 10_000
 
 export class SinkLane {
   readonly sink: UsageSink
   readonly #options: LaneOptions
   /** The last event that the sink took. */
   #canary: OutboxRecord | null = null
+  /** Where the search for poison stood when its time was over: ids of the smallest part that failed. May
+   * name events that are gone. */
+  readonly #doubted = new Set<string>()
 
   constructor(options: LaneOptions) {
     this.sink = options.sink
@@ -60,13 +68,25 @@ export class SinkLane {
   async deliver(events: readonly OutboxRecord[], signal: AbortSignal): Promise<Delivery> {
     const batch = new Batch(events)
     if (events.length === 0) return batch.result()
+    const doubted = events.filter(({ id }) => this.#doubted.has(id))
+    if (doubted.length > 0) {
+      const others = events.filter(({ id }) => !this.#doubted.has(id))
+      await this.#findPoison(batch, [...halves(doubted), others], signal)
+      return batch.result()
+    }
     try {
       await this.#withRetries(batch, signal)
     } catch (error) {
       batch.failed(error)
-      if (!signal.aborted && batch.retryAfterMs === 0) await this.#findPoison(batch, signal)
+      if (signal.aborted) this.#doubt(batch.left())
+      else if (batch.retryAfterMs === 0) await this.#findPoison(batch, [], signal)
     }
     return batch.result()
+  }
+
+  #doubt(events: readonly OutboxRecord[]): void {
+    for (const { id } of events) this.#doubted.add(id)
+    for (const id of [...this.#doubted].slice(0, -MAX_DOUBTED)) this.#doubted.delete(id)
   }
 
   #withRetries(batch: Batch, signal: AbortSignal): Promise<void> {
@@ -82,34 +102,55 @@ export class SinkLane {
     })
   }
 
-  async #findPoison(batch: Batch, signal: AbortSignal): Promise<void> {
-    if (this.#canary && !(await this.#isUp(signal))) return
+  /** @param begin - parts to begin with; none: all of it has just failed together. */
+  async #findPoison(
+    batch: Batch,
+    begin: readonly (readonly OutboxRecord[])[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#canary && !(await this.#isUp(batch, signal))) return
     const open = batch.left()
     // One alone has just failed; without a canary nothing can be said about it.
-    const suspects: OutboxRecord[] = open.length === 1 ? [...open] : []
-    const parts = open.length === 1 ? [] : halves(open)
+    const isAlone = begin.length === 0 && open.length === 1
+    const suspects: OutboxRecord[] = isAlone ? [...open] : []
+    const parts = isAlone ? [] : [...(begin.length === 0 ? halves(open) : begin)]
+    let smallest = begin[0] ?? open
     let misses = 0
     for (let part = parts.shift(); part && !signal.aborted; part = parts.shift()) {
+      if (part.length === 0) continue
       try {
         await this.#write(batch, part, signal)
         misses = 0
       } catch (error) {
+        if (signal.aborted) break
         batch.failed(error)
-        if (part.length === 1) suspects.push(part[0]!)
-        else parts.unshift(...halves(part))
-        if (++misses >= MAX_MISSES && !(await this.#isUp(signal))) return
+        smallest = part
+        if (part.length > 1) parts.unshift(...halves(part))
+        else suspects.push(part[0]!)
+        // Time may be over before the others are found.
+        if (isTimeout(error)) await this.#blame(batch, suspects, signal)
+        if (++misses >= MAX_MISSES && !(await this.#isUp(batch, signal))) return
         misses %= MAX_MISSES
       }
     }
-    if (suspects.length > 0 && (await this.#isUp(signal))) batch.blame(suspects)
+    await this.#blame(batch, suspects, signal)
+    for (const { id } of open) this.#doubted.delete(id)
+    if (signal.aborted) this.#doubt(smallest.filter(({ id }) => batch.has(id)))
+  }
+
+  async #blame(batch: Batch, suspects: OutboxRecord[], signal: AbortSignal): Promise<void> {
+    if (suspects.length > 0 && (await this.#isUp(batch, signal))) batch.blame(suspects.splice(0))
   }
 
   /** True when the sink takes what it took before; false also when it never took anything. */
-  async #isUp(signal: AbortSignal): Promise<boolean> {
+  async #isUp(batch: Batch, signal: AbortSignal): Promise<boolean> {
     if (!this.#canary || signal.aborted) return false
     return this.#ask([this.#canary], signal).then(
       () => true,
-      () => false,
+      (error: unknown) => {
+        batch.failed(error)
+        return false
+      },
     )
   }
 
@@ -126,8 +167,7 @@ export class SinkLane {
     let stop = (): void => {}
     const ended = new Promise<never>((_, reject) => {
       const aborted = (): void => reject(signal.reason)
-      const timedOut = (): void =>
-        reject(Object.assign(new Error('write'), { name: 'TimeoutError' }))
+      const timedOut = (): void => reject(Object.assign(new Error('write'), { name: TIMEOUT }))
       const cancel = timers.after(writeTimeoutMs, timedOut, { unref: true })
       signal.addEventListener('abort', aborted, { once: true })
       stop = () => {
@@ -204,6 +244,8 @@ function halves<T>(items: readonly T[]): (readonly T[])[] {
   const middle = Math.ceil(items.length / 2)
   return [items.slice(0, middle), items.slice(middle)].filter((half) => half.length > 0)
 }
+
+const isTimeout = (error: unknown): boolean => error instanceof Error && error.name === TIMEOUT
 
 /** A foreign error in a few words: what it says of itself may hold anything. */
 function nameOf(error: unknown): string {

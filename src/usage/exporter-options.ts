@@ -20,7 +20,8 @@ export interface ExporterSettings {
    * third four times as long; then the lease is given back, and the exporter pauses up to 60 times
    * this before it leases again. */
   readonly retryMs?: number | undefined
-  /** A write that takes longer has failed, in ms, 1 to 600,000; default 30,000. */
+  /** A write that takes longer has failed, in ms, 1 to 600,000 and at most a quarter of `leaseMs`;
+   * default 30,000. */
   readonly writeTimeoutMs?: number | undefined
   /** So many waiting events are too many, 1 to 100,000,000; default 1,000,000. */
   readonly maxWaiting?: number | undefined

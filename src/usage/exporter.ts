@@ -119,6 +119,7 @@ export class OutboxExporter implements Exporter {
   #started = false
   #stopped: Promise<void> | null = null
   #cancelNext: (() => void) | null = null
+  #cancelCount: () => void = () => {}
   #nextInMs = Number.POSITIVE_INFINITY
   #failures = 0
   #full = false
@@ -126,7 +127,9 @@ export class OutboxExporter implements Exporter {
   readonly #ending = new AbortController()
 
   constructor(parts: Parts) {
-    const { sinks, timers, retryMs, writeTimeoutMs } = parts
+    const { sinks, timers, retryMs, leaseMs } = parts
+    // A search for poison needs several writes within one lease.
+    const writeTimeoutMs = Math.min(parts.writeTimeoutMs, leaseMs / 4)
     this.#parts = parts
     this.#lanes = sinks.map((sink) => new SinkLane({ sink, timers, retryMs, writeTimeoutMs }))
     this.#taken = new Map(this.#lanes.map((lane) => [lane, new Set()]))
@@ -136,6 +139,7 @@ export class OutboxExporter implements Exporter {
     if (this.#started || this.#stopped || this.#lanes.length === 0) return
     this.#started = true
     this.#schedule(0)
+    this.#watch()
   }
 
   nudge(): void {
@@ -157,16 +161,29 @@ export class OutboxExporter implements Exporter {
     const { signal, release } = this.#within(timeoutMs, this.#ending.signal, false)
     let exported = 0
     try {
-      while (!signal.aborted) {
+      while (await this.#isFree(signal)) {
         const round = await this.#turn(signal)
         exported += round.exported
+        if (signal.aborted || round.pauseMs > 0) break
         if (round.leased === 0) return { exported, done: true }
-        if (round.pauseMs > 0) break
       }
       return { exported, done: false }
     } finally {
       release()
     }
+  }
+
+  /** Waits for the round in hand, which may be that of a sink that does not answer.
+   * @returns false when the signal was first. */
+  async #isFree(signal: AbortSignal): Promise<boolean> {
+    const aborted = new Promise<void>((resolve) =>
+      signal.addEventListener('abort', () => resolve(), { once: true }),
+    )
+    for (let last: unknown; last !== this.#last && !signal.aborted; ) {
+      last = this.#last
+      await Promise.race([last, aborted])
+    }
+    return !signal.aborted
   }
 
   stop(): Promise<void> {
@@ -177,6 +194,7 @@ export class OutboxExporter implements Exporter {
   async #end(): Promise<void> {
     this.#ending.abort()
     this.#cancelNext?.()
+    this.#cancelCount()
     await this.#last
     for (const { sink } of this.#lanes) {
       await sink.close?.().catch(() =>
@@ -322,6 +340,19 @@ export class OutboxExporter implements Exporter {
   #pause(atLeastMs: number): number {
     const times = Math.min(2 ** this.#failures++, MAX_PAUSES)
     return Math.min(Math.max(atLeastMs, times * this.#parts.retryMs), 86_400_000)
+  }
+
+  /** Counts apart from the rounds, which take as long as their sinks. A store that fails is reported by
+   * the next round. */
+  #watch(): void {
+    if (this.#stopped) return
+    const count = (): void => {
+      void this.#count().then(
+        () => this.#watch(),
+        () => this.#watch(),
+      )
+    }
+    this.#cancelCount = this.#parts.timers.after(COUNT_EVERY_MS, count, { unref: true })
   }
 
   async #count(): Promise<void> {

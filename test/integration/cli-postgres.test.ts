@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { postgres } from '../../src/adapters/postgres/index.ts'
+import { inspectPostgres, postgres } from '../../src/adapters/postgres/index.ts'
 import type { Finding } from '../../src/storage/inspection.ts'
 import { ledgerBench } from '../../src/testing/storage-conformance/ledger-bench.ts'
 import { buildCli, type Cli, type CliOptions } from '../support/cli.ts'
@@ -30,6 +30,7 @@ describe.skipIf(skipsPostgres(KIND))(`the command on PostgreSQL, ${KIND}`, () =>
     // One of its own: the shared ones do not wait for the disk, and doctor says so.
     server = await startPostgres({ kind: KIND, fsync: true })
     await server.role(APP)
+    await server.role('cli_other')
     await server.role(ADMIN, 'LOGIN CREATEROLE')
   })
   afterAll(() => server.close())
@@ -65,9 +66,16 @@ describe.skipIf(skipsPostgres(KIND))(`the command on PostgreSQL, ${KIND}`, () =>
     return database
   }
 
-  const findingsOf = (doc: Record<string, unknown>): readonly Finding[] =>
+  /** One that is copied; nobody is connected to it. */
+  let template: TestDatabase
+  beforeAll(async () => {
+    template = await used()
+  })
+  const copied = (): Promise<TestDatabase> => server.freshDatabase(template.name)
+
+  const findingsOf = (doc: { readonly findings?: unknown }): readonly Finding[] =>
     doc.findings as readonly Finding[]
-  const open = (doc: Record<string, unknown>): readonly Finding[] =>
+  const open = (doc: { readonly findings?: unknown }): readonly Finding[] =>
     findingsOf(doc).filter(({ severity }) => severity === 'error' || severity === 'warning')
 
   test('migrate makes roles and tables by the administrator, and its user a member', async () => {
@@ -102,7 +110,7 @@ describe.skipIf(skipsPostgres(KIND))(`the command on PostgreSQL, ${KIND}`, () =>
   })
 
   test('doctor finds nothing in a database that is well', async () => {
-    const { code, doc } = await cli.json(['doctor', ...at(await used()), '--connections', '20'])
+    const { code, doc } = await cli.json(['doctor', ...at(await copied()), '--connections', '20'])
     expect(open(doc)).toEqual([])
     expect([code, doc.ok, doc.server]).toEqual([0, true, expect.stringContaining('PostgreSQL 18')])
     expect(findingsOf(doc).map(({ subject }) => subject)).toEqual(
@@ -115,7 +123,7 @@ describe.skipIf(skipsPostgres(KIND))(`the command on PostgreSQL, ${KIND}`, () =>
   })
 
   test('doctor --apply mends counters and lost usage rows, and leaves audit rows', async () => {
-    const database = await used()
+    const database = await copied()
     await database.query('UPDATE tenantkeys.tk_counters SET posted = 7, held = 9')
     await database.query('DELETE FROM tenantkeys.api_key_usage_logs')
     const found = await cli.run(['doctor', ...at(database)])
@@ -162,6 +170,44 @@ describe.skipIf(skipsPostgres(KIND))(`the command on PostgreSQL, ${KIND}`, () =>
       'tk_key_find_v1',
     ],
     [
+      'a schema that somebody else owns',
+      `ALTER SCHEMA tenantkeys OWNER TO cli_other; GRANT USAGE ON SCHEMA tenantkeys TO ${OWNER}`,
+      'owner of the schema',
+      'belongs to cli_other, who may drop',
+    ],
+    [
+      'a schema that the program itself may drop',
+      `ALTER SCHEMA tenantkeys OWNER TO ${APP}; GRANT USAGE ON SCHEMA tenantkeys TO ${OWNER}`,
+      'owner of the schema',
+      'the role that you connect as may become',
+    ],
+    [
+      'a schema that others may create in',
+      'GRANT CREATE ON SCHEMA tenantkeys TO PUBLIC, cli_other',
+      'owner of the schema',
+      'PUBLIC, cli_other',
+    ],
+    [
+      'a table of somebody else in the place of ours',
+      'ALTER TABLE tenantkeys.tk_pins OWNER TO cli_other',
+      'owner of tables and functions',
+      'not of the owner role: tk_pins (cli_other)',
+    ],
+    [
+      'a function of our name that somebody else has put beside ours',
+      `GRANT CREATE, USAGE ON SCHEMA tenantkeys TO cli_other; SET ROLE cli_other;
+       CREATE FUNCTION tenantkeys.tk_now_v1(text) RETURNS text LANGUAGE sql AS 'SELECT 1::text';
+       RESET ROLE; REVOKE CREATE ON SCHEMA tenantkeys FROM cli_other`,
+      'owner of tables and functions',
+      'not of the owner role: tk_now_v1 (cli_other)',
+    ],
+    [
+      'a table beside ours',
+      'CREATE TABLE tenantkeys.anything ()',
+      'owner of tables and functions',
+      'beside ours: anything (postgres)',
+    ],
+    [
       'holds that nobody swept',
       "UPDATE tenantkeys.tk_holds SET expires_at_ms = 1000 WHERE state = 'held'",
       'expired holds',
@@ -169,17 +215,35 @@ describe.skipIf(skipsPostgres(KIND))(`the command on PostgreSQL, ${KIND}`, () =>
     ],
   ] as const
 
+  /** What `doctor` finds out about an installation from outside, asked in this process. */
+  async function inspected(database: TestDatabase): Promise<readonly Finding[]> {
+    const client = new pg.Pool({ connectionString: database.url(APP), max: 1 })
+    const { findings } = await inspectPostgres({ client, roles: { owner: OWNER, app: MEMBERS } })
+    await client.end()
+    return open({ findings })
+  }
+
   test.each(BROKEN)('doctor finds %s', async (_, statement, subject, text) => {
-    const database = await used()
+    const database = await copied()
+    expect(await inspected(database)).toEqual([])
     await database.query(statement)
-    const { code, doc } = await cli.json(['doctor', ...at(database)])
-    expect(code).toBe(1)
-    const found = open(doc).filter((finding) => finding.subject === subject)
+    const found = (await inspected(database)).filter((finding) => finding.subject === subject)
     expect(found.map(({ message }) => message)).toEqual([expect.stringContaining(text)])
   })
 
+  test('doctor ends with 1 when an error or a warning is found', async () => {
+    const database = await copied()
+    await database.query(`ALTER TABLE tenantkeys.tk_pins OWNER TO cli_other;
+      GRANT CREATE ON SCHEMA tenantkeys TO cli_other`)
+    const { code, doc } = await cli.json(['doctor', ...at(database)])
+    expect([code, doc.ok, open(doc).map(({ severity }) => severity)]).toEqual([
+      ...[1, false],
+      ['warning', 'error'],
+    ])
+  })
+
   test('T-I2 doctor names a role that no wall holds back, and shows the rest all the same', async () => {
-    const database = await used()
+    const database = await copied()
     const url = database.url('postgres')
     const { code, doc } = await cli.json(['doctor', '-s', url, ...ROLES])
     expect(code).toBe(1)
@@ -189,8 +253,20 @@ describe.skipIf(skipsPostgres(KIND))(`the command on PostgreSQL, ${KIND}`, () =>
     expect(findingsOf(doc)).toContainEqual(expect.objectContaining({ subject: 'owner role' }))
   })
 
+  test("doctor has nothing against a superuser's schema in which the host has tables of its own", async () => {
+    const database = await freshDatabase()
+    await database.query(
+      `CREATE SCHEMA app; CREATE TABLE app.users (); CREATE TABLE app.tk_mine ()`,
+    )
+    const args = [...at(database), '--schema', 'app']
+    const made = await cli.run(['migrate', ...args, '--admin', database.url()])
+    expect([made.code, made.stderr]).toEqual([0, expect.any(String)])
+    const { doc } = await cli.json(['doctor', ...args])
+    expect(open(doc)).toEqual([])
+  })
+
   test('doctor names settings that a power cut would punish', async () => {
-    const database = await used()
+    const database = await copied()
     await database.query(`ALTER DATABASE ${database.name} SET synchronous_commit = off`)
     const { code, doc } = await cli.json(['doctor', ...at(database)])
     expect([code, open(doc).map(({ subject }) => subject)]).toEqual([1, ['durability']])

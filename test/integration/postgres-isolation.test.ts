@@ -50,6 +50,7 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('%s', (kind
   afterAll(() => store.dispose())
 
   describe('T-I2 the login role', () => {
+    const isBefore16 = kind === 'debian-15'
     const refusal = async (user: string, over: Partial<PostgresOptions> = {}): Promise<unknown> => {
       const client = new pg.Pool({ connectionString: database.url(user), max: 1 })
       const storage = postgres({ ...store.options, ...over, client })
@@ -75,6 +76,54 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('%s', (kind
       await database.server.role(`owning_${kind}`, 'LOGIN')
       await database.query(`GRANT tk_app, tk_owner TO "owning_${kind}"`)
       expect(String(await refusal(`owning_${kind}`))).toContain('owner')
+    })
+
+    /** A new login in the app role, after what `grants` says of it; `%` is its name. */
+    let logins = 0
+    const refusalAfter = async (grants: string, attributes = 'LOGIN'): Promise<unknown> => {
+      const login = `member_${kind}_${++logins}`
+      await database.server.role(login, attributes)
+      await database.query(`GRANT tk_app TO "${login}"; ${grants.replaceAll('%', `"${login}"`)}`)
+      return refusal(login)
+    }
+    const accepted = { epoch: expect.any(Number) }
+    const group = async (name: string, attributes: string): Promise<string> => {
+      await database.server.role(`${name}_${kind}`, attributes)
+      return `"${name}_${kind}"`
+    }
+
+    it('T-I2 a login that may become a superuser, or a role with BYPASSRLS, is refused', async () => {
+      const supers = await group('supers', 'NOLOGIN SUPERUSER')
+      const bypassing = await group('bypassing', 'NOLOGIN BYPASSRLS')
+      const between = await group('between', 'NOLOGIN')
+      await database.query(`GRANT ${bypassing} TO ${between}`)
+      expect(await refusalAfter(`GRANT ${supers} TO %`)).toMatchObject(refused)
+      const noInherit = await refusalAfter(`GRANT ${supers} TO %`, 'LOGIN NOINHERIT')
+      expect(String(noInherit)).toContain(`may become the superuser supers_${kind}`)
+      // By way of another role.
+      const error = await refusalAfter(`GRANT ${between} TO %`)
+      expect(error).toMatchObject(refused)
+      expect(String(error)).toContain(`bypassing_${kind}, which has BYPASSRLS`)
+      expect(await refusalAfter(`GRANT tk_owner TO %`, 'LOGIN NOINHERIT')).toMatchObject(refused)
+    })
+
+    it('T-I2 a login that may grant itself the owner role is refused', async () => {
+      if (isBefore16) {
+        const error = await refusalAfter('', 'LOGIN CREATEROLE')
+        expect(error).toMatchObject(refused)
+        expect(String(error)).toContain('CREATEROLE')
+        const creators = await group('creators', 'NOLOGIN CREATEROLE')
+        expect(await refusalAfter(`GRANT ${creators} TO %`)).toMatchObject(refused)
+        return
+      }
+      // Since 16 such a role grants what it has the ADMIN option of.
+      expect(await refusalAfter('', 'LOGIN CREATEROLE')).toMatchObject(accepted)
+      const none = 'WITH SET FALSE, INHERIT FALSE, ADMIN'
+      expect(await refusalAfter(`GRANT tk_owner TO % ${none} TRUE`)).toMatchObject(refused)
+      expect(await refusalAfter(`GRANT tk_owner TO % ${none} FALSE`)).toMatchObject(accepted)
+      // Rights of the owner role without becoming it.
+      const inherits = await refusalAfter(`GRANT tk_owner TO % WITH SET FALSE, INHERIT TRUE`)
+      expect(inherits).toMatchObject(refused)
     })
 
     it('a superuser that has put on the app role is refused: it can take it off', async () => {

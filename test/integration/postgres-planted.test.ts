@@ -71,7 +71,8 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('PostgreSQL
 
 describe('options', () => {
   it('T-I6 no name of a member ends the block that it stands in', () => {
-    const roles = { members: ['a$tk$; SELECT 1; DO $tk$'] }
-    expect(() => postgresMigrations({ roles })).toThrow(/roles/)
+    for (const name of ['a$tk$; SELECT 1; DO $tk$', 'a\0b', '']) {
+      expect(() => postgresMigrations({ roles: { members: [name] } }), name).toThrow(/roles/)
+    }
   })
 })

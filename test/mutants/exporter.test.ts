@@ -7,7 +7,7 @@
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
 import type { OutboxRecord } from '../../src/storage/records.ts'
 import type { Storage } from '../../src/storage/storage.ts'
@@ -95,6 +95,25 @@ const RULES = {
     const storage = await flushed(load, [sink], 64)
     expect(sink.counts.size).toBe(63)
     expect(await backlog(storage)).toMatchObject({ waiting: 0, quarantined: 1 })
+  },
+  'an event on which a sink never answers is found over several leases': async (load) => {
+    const { createExporter } =
+      await load<typeof import('../../src/usage/exporter.ts')>('usage/exporter.ts')
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] })
+    try {
+      const storage = memory()
+      await fillOutbox(storage, 0, 64)
+      const sink = scriptedSink((events) =>
+        events.some(({ id }) => id === idOf(20)) ? new Promise(() => {}) : undefined,
+      )
+      const exporter = createExporter({ storage, sinks: [sink] })
+      exporter.start()
+      await vi.advanceTimersByTimeAsync(900_000)
+      await exporter.stop()
+      expect(await backlog(storage)).toMatchObject({ waiting: 0, quarantined: 1 })
+    } finally {
+      vi.useRealTimers()
+    }
   },
   'what a sink names as unfit is kept': async (load) => {
     const sink = scriptedSink((events) => {
@@ -230,7 +249,12 @@ const SABOTAGES: readonly (readonly [string, keyof typeof RULES, Sabotage])[] = 
   [
     'a failing batch is not halved',
     'one poison is set aside, the others arrive',
-    { file: DELIVERY, from: 'await this.#findPoison(batch, signal)\n', to: 'void 0\n' },
+    { file: DELIVERY, from: 'await this.#findPoison(batch, [], signal)\n', to: 'void 0\n' },
+  ],
+  [
+    'a search for poison begins anew with every lease',
+    'an event on which a sink never answers is found over several leases',
+    { file: DELIVERY, from: 'for (const { id } of events) this.#doubted.add(id)', to: '' },
   ],
   [
     'rejected events are dropped',
@@ -246,7 +270,7 @@ const SABOTAGES: readonly (readonly [string, keyof typeof RULES, Sabotage])[] = 
     'a sink that goes down blames no event',
     {
       file: DELIVERY,
-      from: 'if (suspects.length > 0 && (await this.#isUp(signal)))',
+      from: 'if (suspects.length > 0 && (await this.#isUp(batch, signal)))',
       to: 'if (suspects.length > 0)',
     },
   ],

@@ -56,6 +56,11 @@ const MUTANTS: readonly (readonly [what: string, sql: string, found: string])[] 
     'function tk_pin_v1',
   ],
   [
+    'a function waits for a lock for ever',
+    'ALTER FUNCTION <s>.tk_settle_v1(jsonb, bigint) RESET lock_timeout',
+    'function tk_settle_v1',
+  ],
+  [
     'a function belongs to the superuser',
     'ALTER FUNCTION <s>.tk_epoch_v1(jsonb, bigint) OWNER TO postgres',
     'function tk_epoch_v1',

@@ -31,6 +31,7 @@ import {
   gemini,
   openaiChat,
   openaiChatInline,
+  openaiCompletions,
   openaiResponses,
   type Wire,
 } from './wire.ts'
@@ -83,17 +84,29 @@ async function* texts<T>(
   }
 }
 
-const newOpenAi = ({ retries, timeoutMs }: Options): OpenAI =>
-  new OpenAI({
-    apiKey: PLATFORM_CANARY,
-    organization: PLATFORM_CANARY,
-    project: PLATFORM_CANARY,
-    defaultHeaders: canaryHeaders,
-    defaultQuery: { token: PLATFORM_CANARY },
-    baseURL: NOWHERE,
-    maxRetries: retries,
-    ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-  })
+/** As much of the platform as the clients that Stainless generates take. */
+const stainless = ({ retries, timeoutMs }: Options) => ({
+  apiKey: PLATFORM_CANARY,
+  baseURL: NOWHERE,
+  defaultHeaders: canaryHeaders,
+  defaultQuery: { token: PLATFORM_CANARY },
+  maxRetries: retries,
+  ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+})
+
+const newOpenAi = (options: Options): OpenAI =>
+  new OpenAI({ ...stainless(options), organization: PLATFORM_CANARY, project: PLATFORM_CANARY })
+
+const chatOf = (client: OpenAI): Bound => ({
+  json: async ({ model = MODEL, signal } = {}) =>
+    (await client.chat.completions.create({ model, messages }, { signal })).choices[0]!.message
+      .content!,
+  stream: ({ model = MODEL, signal } = {}) =>
+    texts(
+      client.chat.completions.create({ model, messages, stream: true }, { signal }),
+      (chunk) => chunk.choices[0]!.delta.content,
+    ),
+})
 
 const openai: ClientCase = {
   name: 'openai, chat',
@@ -103,16 +116,23 @@ const openai: ClientCase = {
   retries: 'option',
   leaves: 'at once',
   denial: 'itself',
+  bind: (tk, context, options) => chatOf(tk.withTenantKey(newOpenAi(options), context)),
+}
+
+const openaiText: ClientCase = {
+  ...openai,
+  name: 'openai, completions',
+  wire: openaiCompletions,
   bind: (tk, context, options) => {
     const client = tk.withTenantKey(newOpenAi(options), context)
+    const ask = { prompt: 'Hello', max_tokens: 4096 }
     return {
       json: async ({ model = MODEL, signal } = {}) =>
-        (await client.chat.completions.create({ model, messages }, { signal })).choices[0]!.message
-          .content!,
+        (await client.completions.create({ ...ask, model }, { signal })).choices[0]!.text,
       stream: ({ model = MODEL, signal } = {}) =>
         texts(
-          client.chat.completions.create({ model, messages, stream: true }, { signal }),
-          (chunk) => chunk.choices[0]!.delta.content,
+          client.completions.create({ ...ask, model, stream: true }, { signal }),
+          ({ choices }) => choices[0]!.text,
         ),
     }
   },
@@ -144,19 +164,10 @@ const anthropic: ClientCase = {
   retries: 'option',
   leaves: 'at once',
   denial: 'itself',
-  bind: (tk, context, { retries, timeoutMs }) => {
-    const client = tk.withTenantKey(
-      new Anthropic({
-        apiKey: PLATFORM_CANARY,
-        defaultHeaders: canaryHeaders,
-        defaultQuery: { token: PLATFORM_CANARY },
-        baseURL: NOWHERE,
-        maxRetries: retries,
-        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-      }),
-      context,
-    )
-    const ask = { max_tokens: 64, messages }
+  bind: (tk, context, options) => {
+    const client = tk.withTenantKey(new Anthropic(stainless(options)), context)
+    // A hold can grow with what a stream shows only.
+    const ask = { max_tokens: 4096, messages, thinking: { type: 'disabled' as const } }
     return {
       json: async ({ model = MODEL, signal } = {}) => {
         const { content } = await client.messages.create({ ...ask, model }, { signal })
@@ -177,30 +188,9 @@ const azure: ClientCase = {
   name: 'openai, AzureOpenAI',
   provider: 'azure',
   header: 'api-key',
-  bind: (tk, context, { retries, timeoutMs }) => {
-    const client = tk.withTenantKey(
-      new AzureOpenAI({
-        apiKey: PLATFORM_CANARY,
-        apiVersion: '2024-10-21',
-        baseURL: NOWHERE,
-        organization: PLATFORM_CANARY,
-        defaultHeaders: canaryHeaders,
-        defaultQuery: { token: PLATFORM_CANARY },
-        maxRetries: retries,
-        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-      }),
-      context,
-    )
-    return {
-      json: async ({ model = MODEL, signal } = {}) =>
-        (await client.chat.completions.create({ model, messages }, { signal })).choices[0]!.message
-          .content!,
-      stream: ({ model = MODEL, signal } = {}) =>
-        texts(
-          client.chat.completions.create({ model, messages, stream: true }, { signal }),
-          (chunk) => chunk.choices[0]!.delta.content,
-        ),
-    }
+  bind: (tk, context, options) => {
+    const given = { apiVersion: '2024-10-21', organization: PLATFORM_CANARY }
+    return chatOf(tk.withTenantKey(new AzureOpenAI({ ...stainless(options), ...given }), context))
   },
 }
 
@@ -252,29 +242,9 @@ const groq: ClientCase = {
   retries: 'option',
   leaves: 'at once',
   denial: 'itself',
-  bind: (tk, context, { retries, timeoutMs }) => {
-    const client = tk.withTenantKey(
-      new Groq({
-        apiKey: PLATFORM_CANARY,
-        defaultHeaders: canaryHeaders,
-        defaultQuery: { token: PLATFORM_CANARY },
-        baseURL: NOWHERE,
-        maxRetries: retries,
-        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-      }),
-      context,
-    )
-    return {
-      json: async ({ model = MODEL, signal } = {}) =>
-        (await client.chat.completions.create({ model, messages }, { signal })).choices[0]!.message
-          .content!,
-      stream: ({ model = MODEL, signal } = {}) =>
-        texts(
-          client.chat.completions.create({ model, messages, stream: true }, { signal }),
-          (chunk) => chunk.choices[0]!.delta.content,
-        ),
-    }
-  },
+  // Its types are its own; its calls are OpenAI's.
+  bind: (tk, context, options) =>
+    chatOf(tk.withTenantKey(new Groq(stainless(options)), context) as unknown as OpenAI),
 }
 
 const google: ClientCase = {
@@ -481,6 +451,7 @@ const aiSdkCase = (
       model: modelOf(tk, context, model),
       prompt: 'Hello',
       maxRetries,
+      providerOptions: { anthropic: { thinking: { type: 'disabled' } } },
       ...(signal ? { abortSignal: signal } : {}),
     })
     return {
@@ -582,6 +553,7 @@ const plainFetch: ClientCase = {
 
 export const CLIENT_CASES: readonly ClientCase[] = [
   openai,
+  openaiText,
   openaiResponse,
   azure,
   bedrock,

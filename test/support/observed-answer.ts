@@ -44,6 +44,7 @@ export async function observed(
       hold: {
         signal: new AbortController().signal,
         answered: () => {},
+        reading: () => {},
         delivered: () => null,
         stop: () => {},
       },

@@ -44,7 +44,9 @@ async function openObjects(database: TestDatabase, { schema }: PostgresStore): P
     `SELECT 'function ' || p.proname AS name FROM pg_proc p
      WHERE p.pronamespace = $1::regnamespace AND (pg_get_userbyid(p.proowner) <> 'tk_owner'
        OR p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0)
-       OR p.prosecdef AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}')`,
+       OR p.prosecdef AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
+       OR p.prosecdef AND has_function_privilege('tk_app', p.oid, 'EXECUTE')
+         AND NOT coalesce(p.proconfig, '{}') @> '{"lock_timeout=10000"}')`,
     [schema],
   )
   const counted = await database.query(

@@ -79,6 +79,27 @@ export const openaiChatInline: Wire = {
   usage: (model) => [data(chunk(model, choice({ content: '' }, 'stop'), { usage: OPENAI_USAGE }))],
 }
 
+const completion = (model: string, choices: object[], more: object = {}): object => ({
+  id: 'cmpl-1',
+  object: 'text_completion',
+  created: 1,
+  model,
+  choices,
+  ...more,
+})
+const written = (text: string, finish_reason: string | null = null): object[] => [
+  { index: 0, text, logprobs: null, finish_reason },
+]
+
+export const openaiCompletions: Wire = {
+  ...openaiChat,
+  json: (model, text) => completion(model, written(text, 'stop'), { usage: OPENAI_USAGE }),
+  head: () => [],
+  word: (model, text) => data(completion(model, written(text))),
+  stop: (model) => [data(completion(model, written('', 'stop')))],
+  usage: (model) => [data(completion(model, [], { usage: OPENAI_USAGE }))],
+}
+
 const responseOf = (model: string, status: string, output: object[], usage: object | null) => ({
   id: 'resp_1',
   object: 'response',

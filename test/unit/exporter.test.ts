@@ -238,6 +238,23 @@ describe('the exporter', () => {
     expect([...sink.counts.values()]).toEqual([times, times, times])
   })
 
+  test('flush gives up after its time, also behind a round of a sink that does not answer, and does not say done', async () => {
+    const sink = scriptedSink(() => new Promise(() => {}))
+    const { exporter } = await bench([sink], { waiting: 2 })
+    exporter.start()
+    await vi.advanceTimersByTimeAsync(1000)
+    let flushed: unknown = null
+    void exporter.flush({ timeoutMs: 5000 }).then((result) => {
+      flushed = result
+    })
+    await vi.advanceTimersByTimeAsync(4999)
+    expect(flushed).toBe(null)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(flushed).toEqual({ exported: 0, done: false })
+    await within(1, exporter.stop())
+    expect(await exporter.flush()).toEqual({ exported: 0, done: false })
+  })
+
   test('work on a lease ends before the lease does', async () => {
     const sink = scriptedSink(() => new Promise(() => {}))
     const { storage, exporter } = await bench([sink], { waiting: 1, leaseMs: 5000 })
@@ -304,6 +321,21 @@ describe('poison', () => {
     await within(30_000, exporter.flush({ timeoutMs: 60_000 }))
     // 4 of the whole, 2 for each of 9 halvings, 1 for the canary.
     expect(sink.writes.length).toBeLessThanOrEqual(4 + 18 + 1)
+  })
+
+  test('T-U5 events on which the sink never answers are found over several leases, while the others arrive', async () => {
+    const poison = [idOf(137), idOf(555)]
+    const sink = scriptedSink((events) =>
+      events.some(({ id }) => poison.includes(id)) ? new Promise(() => {}) : undefined,
+    )
+    const { storage, exporter } = await bench([sink], { waiting: 600 })
+    exporter.start()
+    await vi.advanceTimersByTimeAsync(1_800_000)
+    expect(await quarantine(storage)).toEqual(
+      poison.map((id) => `${id} scripted: fails alone: TimeoutError`),
+    )
+    expect(sink.counts.size).toBe(598)
+    await exporter.stop()
   })
 
   test('a sink that is down is never taken for poison, also when it goes down while halving', async () => {
@@ -417,6 +449,18 @@ describe('back-pressure', () => {
     expect(events.at(-1)).toEqual({ kind: 'outbox.drained', ...limits, waiting: 100 })
     expect(exporter.isFull()).toBe(false)
     await exporter.stop()
+  })
+
+  test('T-U6 too many waiting events are noticed within five seconds, also while a sink does not answer', async () => {
+    const sink = scriptedSink(() => new Promise(() => {}))
+    const options = { maxWaiting: 100, whenFull: 'reject', waiting: 100 } as const
+    const { storage, exporter } = await bench([sink], options)
+    exporter.start()
+    await vi.advanceTimersByTimeAsync(1000)
+    await fillOutbox(storage, 100, 101)
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(exporter.isFull()).toBe(true)
+    await within(1, exporter.stop())
   })
 })
 

@@ -25,7 +25,7 @@ const AWS = 'application/vnd.amazon.eventstream'
 
 function parsed(chunks: readonly Uint8Array[]): FrameEvent[] {
   const events: FrameEvent[] = []
-  const feed = awsEventStream((event) => events.push(event))
+  const { feed } = awsEventStream((event) => events.push(event))
   for (const chunk of chunks) feed(chunk)
   return events
 }
@@ -135,7 +135,7 @@ describe('AWS event streams', () => {
 
 function elements(chunks: readonly string[]): string[] {
   const found: string[] = []
-  const feed = jsonArrayStream(({ data }) => found.push(data))
+  const { feed } = jsonArrayStream(({ data }) => found.push(data))
   for (const chunk of chunks) feed(chunk)
   return found
 }

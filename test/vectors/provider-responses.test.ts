@@ -5,70 +5,17 @@
  * @module
  */
 import { describe, expect, test } from 'vitest'
-import { PROVIDERS } from '../../src/providers/catalogue.ts'
-import type { Operation } from '../../src/providers/provider.ts'
 import { nanoUsdOf } from '../../src/providers/reading/figure.ts'
 import type { CallEnd } from '../../src/request/receipt.ts'
 import { observed, pieces, READING } from '../support/observed-answer.ts'
-import { readVectors } from './read-vectors.ts'
-
-interface Expected {
-  input_total: number
-  input_uncached: number
-  cached_read: number | null
-  cache_write: number | null
-  cache_write_5m?: number
-  cache_write_1h?: number
-  output_total: number
-  reasoning: number | null
-  input_audio?: number
-  billed_input?: number
-  billed_output?: number
-  web_search_requests?: number
-  unattributed?: number
-  other_model_usage?: readonly { input_total: number; output_total: number }[]
-}
-
-interface Item {
-  file: string
-  provider: string
-  api: string
-  model: string | null
-  requested_model: string | null
-  stream: boolean
-  http_status: number
-  expected: Expected | null
-  reported_cost_usd: number | null
-}
-
-/** Path of the operation, by the name that the index gives the API. */
-const PATHS: Readonly<Record<string, RegExp>> = {
-  'openai-chat': /chat\/completions$/,
-  'openrouter-chat': /^\/chat\/completions$/,
-  groq: /^\/chat\/completions$/,
-  deepseek: /^\/chat\/completions$/,
-  mistral: /^\/chat\/completions$/,
-  xai: /^\/chat\/completions$/,
-  perplexity: /^\/chat\/completions$/,
-  'openai-responses': /responses$/,
-  'openai-embeddings': /embeddings$/,
-  'cohere-v2': /\/chat$/,
-  'gemini-interactions': /interactions$/,
-}
-
-function operationOf({ provider, api, stream, file }: Item): Operation {
-  const id = file.startsWith('google/vertex') ? 'vertex' : provider
-  const path =
-    PATHS[api] ??
-    {
-      anthropic: provider === 'bedrock' ? /\/invoke$/ : /messages$/,
-      gemini: stream ? /:streamGenerateContent$/ : /:generateContent$/,
-      'bedrock-converse': stream ? /converse-stream$/ : /converse$/,
-    }[api]
-  const found = PROVIDERS.get(id)?.operations.find((o) => path?.test(o.path))
-  if (found === undefined) throw new Error(`no operation for ${file}`)
-  return found
-}
+import {
+  type Expected,
+  eventsOf,
+  type Item,
+  items,
+  operationOf,
+  textOf,
+} from './recorded-answers.ts'
 
 /** What was settled, in the words of the index. */
 function inItsWords({ tokens, counts }: CallEnd, expected: Expected): Expected {
@@ -104,20 +51,7 @@ function expectedOf(expected: Expected): object {
   return { ...rest, ...(sums ? { other_model_usage: sums } : {}) }
 }
 
-/** Whole events; the blank lines between them belong to the one before. */
-const eventsOf = (text: string): string[] => text.split(/(?<=\n\n)(?=[^\n])/)
-
-/**
- * Where the estimate is below the truth: a frame around an answer of a word or two, which no delta
- * shows, is counted as some tokens (Claude, gpt-5); and Gemini counts every digit of `1\n2\n3`.
- */
-const FRAMED = /anthropic\/stream-short|openrouter\/stream-cache|azure\/|google\/stream-usage-live/
-
 const encoder = new TextEncoder()
-const index = readVectors('provider-responses/index.json')
-const items = index === null ? [] : (JSON.parse(index) as { items: Item[] }).items
-const textOf = (item: Item): string => readVectors(`provider-responses/${item.file}`) ?? ''
-
 /** What the index calls reported is what can be trusted: nothing was for an error. */
 function settledAsExpected(end: CallEnd, { expected, file }: Item): void {
   if (expected === null) {
@@ -129,7 +63,7 @@ function settledAsExpected(end: CallEnd, { expected, file }: Item): void {
   expect(end.quality, file).toBe(isSubCall ? 'estimated' : 'measured')
 }
 
-describe.runIf(index !== null)('recorded answers', () => {
+describe.runIf(items.length > 0)('recorded answers', () => {
   test('all of them are there', () => {
     expect(items.length).toBeGreaterThanOrEqual(64)
     expect(items.filter((i) => i.stream).length).toBeGreaterThanOrEqual(27)
@@ -164,7 +98,7 @@ describe.runIf(index !== null)('recorded answers', () => {
   }
 })
 
-describe.runIf(index !== null)('recorded streams, cut', () => {
+describe.runIf(items.length > 0)('recorded streams, cut', () => {
   const streams = items.filter((item) => item.stream)
 
   test.each(streams.map((item) => [item.file, item] as const))(
@@ -197,21 +131,4 @@ describe.runIf(index !== null)('recorded streams, cut', () => {
       }
     },
   )
-
-  test('the estimate of what was delivered is not below the truth, nor far above it', async () => {
-    const measured = []
-    for (const item of streams.filter(({ expected }) => expected !== null)) {
-      const operation = operationOf(item)
-      // All that it writes, and nothing of what it reports: usage is renamed on the way.
-      const text = textOf(item).replaceAll(/"(usage|usageMetadata)":/g, '"unread":')
-      const { end } = await observed(operation, [encoder.encode(text)])
-      const truth = (item.expected?.output_total ?? 0) - (item.expected?.reasoning ?? 0)
-      measured.push({ file: item.file, truth, estimate: end.tokens.output })
-    }
-    console.table(measured)
-    for (const { file, truth, estimate } of measured) {
-      expect(estimate, file).toBeLessThanOrEqual(3 * truth + 32)
-      if (!FRAMED.test(file)) expect(estimate, file).toBeGreaterThanOrEqual(truth)
-    }
-  })
 })

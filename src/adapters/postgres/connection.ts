@@ -9,6 +9,7 @@ import { systemMonotonicClock, type WallClock } from '../../kernel/clock.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { PgExecutor, PgParam, PgQueries, PgRow, TransactionMode } from './executor.ts'
 import { isRetry, mapError, type Sent } from './map-error.ts'
+import { LOCK_TIMEOUT_MS } from './migrations/sql.ts'
 import { type Names, TENANT_SETTING } from './names.ts'
 import { checkStart } from './start-check.ts'
 
@@ -22,8 +23,6 @@ export interface ConnectionOptions {
 /** How long a command is tried again that lost to others. */
 const RETRY_MS = 10_000
 const MAX_PAUSE_MS = 50
-/** How long a statement of ours waits for a lock. */
-const LOCK_TIMEOUT_MS = 10_000
 /** A process that stops inside a transaction must not keep its locks. */
 const IDLE_TIMEOUT_MS = 15_000
 

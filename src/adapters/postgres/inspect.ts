@@ -11,6 +11,7 @@ import type { Finding, Inspection } from '../../storage/inspection.ts'
 import { leftoverFindings, okFinding, SWEEP_GRACE_MS } from '../../storage/leftovers.ts'
 import { PgRowReader } from './decode.ts'
 import type { PgExecutor } from './executor.ts'
+import { inspectOwners } from './inspect-owners.ts'
 import { inspectWalls } from './inspect-walls.ts'
 import { mapError } from './map-error.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations/index.ts'
@@ -34,8 +35,10 @@ export async function inspect(
     const schemaVersion = await versionOf(executor, names)
     const findings = [...serverFindings(server), connections(server, options)]
     if (schemaVersion === SCHEMA_VERSION) {
-      findings.push(await completeness(executor, names))
-      findings.push(await roles(executor, names), ...(await inspectWalls(executor, names)))
+      const ours = createdBy(names)
+      findings.push(await completeness(executor, names, ours))
+      findings.push(await roles(executor, names), ...(await inspectOwners(executor, names, ours)))
+      findings.push(...(await inspectWalls(executor, names)))
       findings.push(...(await leftovers(executor, names)))
     }
     return {
@@ -138,10 +141,12 @@ function connections(server: PgRowReader, { connections: asked }: InspectOptions
 }
 
 /** Every table, index and function that the migrations make is there, and no index is broken. */
-async function completeness(executor: PgExecutor, names: Names): Promise<Finding> {
+async function completeness(
+  executor: PgExecutor,
+  names: Names,
+  expected: readonly string[],
+): Promise<Finding> {
   const subject = 'tables and indexes'
-  const statements = MIGRATIONS.flatMap((migration) => migration.statements(names))
-  const expected = statements.flatMap((statement) => createdBy(statement) ?? [])
   const rows = await executor.query(
     `SELECT c.relname::text AS name, (i.indisvalid IS NOT FALSE)::text AS is_valid
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -167,10 +172,13 @@ async function completeness(executor: PgExecutor, names: Names): Promise<Finding
   }
 }
 
-const createdBy = (statement: string): string | undefined =>
-  /^CREATE (?:OR REPLACE )?(?:UNIQUE )?(?:TABLE|INDEX|FUNCTION) (?:"\w+"\.)?"(\w+)"/.exec(
-    statement,
-  )?.[1]
+const CREATES = /^CREATE (?:OR REPLACE )?(?:UNIQUE )?(?:TABLE|INDEX|FUNCTION) (?:"\w+"\.)?"(\w+)"/
+
+/** The names of what the migrations make. */
+const createdBy = (names: Names): readonly string[] =>
+  MIGRATIONS.flatMap((migration) => migration.statements(names)).flatMap(
+    (statement) => CREATES.exec(statement)?.[1] ?? [],
+  )
 
 /** The same look that the store takes before its first command. */
 async function roles(executor: PgExecutor, names: Names): Promise<Finding> {

@@ -49,11 +49,28 @@ function checkVersion(meta: PgRow | undefined): void {
   throw new TenantKeysError('TK_STORE_NOT_MIGRATED')
 }
 
+/** Of role `r`: membership in `role` by SET ROLE, by inheritance, or by granting it to oneself. Since PostgreSQL 16
+ * a membership may be without the first two. */
+export const mayBecome = (role: string): string =>
+  `(pg_has_role(r.oid, ${role}, 'USAGE') OR pg_has_role(r.oid, ${role}, ${SET_ROLE})
+    OR pg_has_role(r.oid, ${role}, 'MEMBER WITH ADMIN OPTION'))`
+
+const VERSION = `current_setting('server_version_num')::integer`
+const SET_ROLE = `CASE WHEN ${VERSION} >= 160000 THEN 'SET' ELSE 'MEMBER' END`
+
+/** The first role beside `r` that it may become, of those with an attribute. */
+const becomes = (attribute: string): string =>
+  `(SELECT min(x.rolname::text COLLATE "C") FROM pg_catalog.pg_roles x
+    WHERE ${attribute} AND x.oid <> r.oid AND ${mayBecome('x.oid')})`
+
 async function checkRoles(executor: PgExecutor, names: Names, owner: string): Promise<void> {
   // Of the session's role too: it could be gone back to.
   const rows = await executor.query(
     `SELECT r.rolsuper::text AS is_super, r.rolbypassrls::text AS bypasses,
-       pg_has_role(r.oid, c.relowner, 'MEMBER')::text AS owns,
+       ${becomes('x.rolsuper')} AS super_role, ${becomes('x.rolbypassrls')} AS bypass_role,
+       ${mayBecome('c.relowner')}::text AS owns,
+       (${VERSION} < 160000 AND (r.rolcreaterole OR ${becomes('x.rolcreaterole')} IS NOT NULL))::text
+         AS grants,
        has_table_privilege(r.oid, c.oid, 'SELECT')::text AS may_read,
        pg_get_userbyid(c.relowner)::text AS owner,
        (r.rolname = current_user)::text AS is_current
@@ -61,15 +78,12 @@ async function checkRoles(executor: PgExecutor, names: Names, owner: string): Pr
      WHERE r.rolname IN (current_user, session_user) AND c.oid = (${metaOid(names)})`,
   )
   for (const row of rows) {
-    if (row.is_super === 'true') throw refused('options.client', 'the role is a superuser', HINT)
-    if (row.bypasses === 'true') throw refused('options.client', 'the role has BYPASSRLS', HINT)
     if (row.owner !== owner) {
       // Made by somebody who could write to the schema, to be taken for ours.
       throw refused('options.roles', 'the tables do not belong to the owner role')
     }
-    if (row.owns === 'true') {
-      throw refused('options.client', 'the role owns the tables, or may become their owner', HINT)
-    }
+    const unbound = unboundBy(row)
+    if (unbound !== null) throw refused('options.client', unbound, HINT)
     if (row.is_current === 'true' && row.may_read !== 'true') {
       const app = names.app ?? ''
       throw refused(
@@ -79,6 +93,17 @@ async function checkRoles(executor: PgExecutor, names: Names, owner: string): Pr
       )
     }
   }
+}
+
+/** Why row level security does not bind a role; `null`: it does. */
+function unboundBy(row: PgRow): string | null {
+  if (row.is_super === 'true') return 'the role is a superuser'
+  if (row.bypasses === 'true') return 'the role has BYPASSRLS'
+  if (row.owns === 'true') return 'the role owns the tables, or may become their owner'
+  if (row.super_role !== null) return `the role may become the superuser ${row.super_role}`
+  if (row.bypass_role !== null) return `the role may become ${row.bypass_role}, which has BYPASSRLS`
+  // Before PostgreSQL 16 such a role grants itself every role but superusers.
+  return row.grants === 'true' ? 'the role has CREATEROLE, or may become one that has' : null
 }
 
 const HINT =

@@ -7,7 +7,7 @@ import { utf8Length } from '../../kernel/encoding.ts'
 import type { ModelLimits, Operation, RequestDraft, RequestReading } from '../provider.ts'
 import { boundOutput, checkedTotal, estimateInput, windowOf } from '../reading/bounds.ts'
 import { followStream, type StreamFormat } from '../reading/follow-stream.ts'
-import { isGiven } from '../reading/json-object.ts'
+import { asObject, isGiven } from '../reading/json-object.ts'
 import { RequestBody, words } from '../reading/request-body.ts'
 import { readAnswer } from '../reading/usage-format.ts'
 import { type MessagesContent, readMessagesContent } from './anthropic-content.ts'
@@ -43,12 +43,17 @@ export function anthropicMessages(dialect: MessagesDialect): Operation {
     method: 'POST',
     path: dialect.path,
     read: (body, path) => readMessages(dialect, body, path?.model ?? null),
-    // Thinking is shown in part, as a summary, or not at all, as request and model have it.
+    // Thinking is shown in part, as a summary, or not at all, and some models think unasked.
     hidesReasoning: () => true,
     readJson: (json) => readAnswer(anthropicUsage, json),
     openStream: () => followStream(anthropicStream),
   }
 }
+
+/** A model that cannot but think refuses the request
+ * (https://platform.claude.com/docs/en/build-with-claude/thinking). */
+export const turnsThinkingOff = (thinking: unknown): boolean =>
+  asObject(thinking)?.type === 'disabled'
 
 /** Named events; the name is in the data too, which is all that Bedrock passes on. */
 const anthropicStream: StreamFormat = {
@@ -93,6 +98,7 @@ function readMessages(
         stream,
         body: sent,
         hidesUsageChunk: false,
+        ...(turnsThinkingOff(body.json.thinking) ? { hidesOutput: false } : {}),
         bound: {
           input,
           output: checkedTotal(body, output.tokens, { model, field: 'max_tokens' }),

@@ -11,6 +11,7 @@ import { followStream, type StreamFormat } from '../reading/follow-stream.ts'
 import { asList, asObject, isGiven, type JsonObject } from '../reading/json-object.ts'
 import { RequestBody, words } from '../reading/request-body.ts'
 import { readAnswer } from '../reading/usage-format.ts'
+import { turnsThinkingOff } from './anthropic-messages.ts'
 import { bedrockUsage } from './bedrock-usage.ts'
 
 const REQUEST_TOKENS = 256
@@ -27,6 +28,12 @@ const FIELDS = words(
 /** Settings of models that add no tokens beyond the maximum; anything else might be another maximum. */
 const MODEL_FIELDS = words('top_k topK thinking reasoning_config anthropic_beta reasoning_effort')
 
+/** Of all others some reason, and show it in part or not at all. */
+const NEVER_REASONS = /^([a-z-]+\.)?(amazon\.nova-(micro|lite|pro|premier)|meta\.llama[34])-/
+
+/** The only ones that say in Anthropic's words that they should not think. */
+const CLAUDE = /^([a-z-]+\.)?anthropic\.claude-/
+
 const TEXT_BLOCKS = words('text toolUse cachePoint reasoningContent')
 
 export function bedrockConverse(provider: string): readonly Operation[] {
@@ -38,7 +45,7 @@ export function bedrockConverse(provider: string): readonly Operation[] {
     method: 'POST',
     path: `/model/{model}/${verb}`,
     read: (body, path) => readConverse(provider, body, { model: path?.model ?? '', stream }),
-    hidesReasoning: () => true,
+    hidesReasoning: (model) => !NEVER_REASONS.test(model),
     readJson: (json) => readAnswer(bedrockUsage, json),
     openStream: () => followStream(converseStream),
   }))
@@ -65,6 +72,9 @@ function readConverse(
   const field = 'inferenceConfig.maxTokens'
   const named = body.positive(field, config.maxTokens ?? null)
   const found = readContent(body, messages)
+  const own = body.object('additionalModelRequestFields')
+  const { thinking, reasoning_config: older, reasoning_effort: effort } = own
+  const isShown = CLAUDE.test(model) && turnsThinkingOff(thinking) && !isGiven(older ?? effort)
   return {
     model,
     bound: (limits) => {
@@ -83,6 +93,7 @@ function readConverse(
         stream,
         body: sent,
         hidesUsageChunk: false,
+        ...(isShown ? { hidesOutput: false } : {}),
         bound: {
           input,
           output: checkedTotal(body, output.tokens, { model, field }),

@@ -28,6 +28,10 @@ const CONFIG_FIELDS = words(
    thinkingConfig mediaResolution responseModalities speechConfig imageConfig audioTimestamp`,
 )
 
+/** Models that a thinking budget of 0 keeps from thinking; others refuse it, or think all the same
+ * (https://ai.google.dev/gemini-api/docs/thinking). */
+const CAN_STOP_THINKING = /^gemini-2\.5-flash(-lite)?(-preview)?(-\d[\d-]*)?$/
+
 /** @param path - with `{model}`, up to the colon: `/v1beta/models/{model}`. */
 export function geminiGenerate(provider: string, path: string): readonly Operation[] {
   return [
@@ -91,6 +95,12 @@ function readGenerate(
   const asks = (modality: string): boolean =>
     modalities.some((one) => String(one).toUpperCase() === modality)
 
+  const { thinkingBudget, ...more } = asObject(config.thinkingConfig) ?? {}
+  // Beside it a second budget, in another spelling, might count.
+  const isOff =
+    thinkingBudget === 0 && Object.keys(more).every((name) => name === 'includeThoughts')
+  const isShown = isOff && CAN_STOP_THINKING.test(model)
+
   return {
     model,
     bound: (limits): RequestReading => {
@@ -110,6 +120,7 @@ function readGenerate(
         stream,
         body: sent,
         hidesUsageChunk: false,
+        ...(asks('IMAGE') ? { hidesOutput: true } : isShown ? { hidesOutput: false } : {}),
         bound: {
           input,
           output: checkedTotal(body, candidates * output.tokens, { model, field }),

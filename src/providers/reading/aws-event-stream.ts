@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { ByteBuffer } from './byte-buffer.ts'
 
 const PRELUDE = 12
 const CHECKSUM = 4
@@ -20,37 +21,44 @@ export interface FrameEvent {
   data: string
 }
 
-/** @returns a function that is fed bytes. It never throws: what is no frame ends the reading. */
-export function awsEventStream(onEvent: (event: FrameEvent) => void): (bytes: Uint8Array) => void {
-  let pending: Uint8Array = new Uint8Array(0)
+/** A reader of such a stream. It never throws: what is no frame ends the reading. */
+export function awsEventStream(onEvent: (event: FrameEvent) => void): {
+  feed(bytes: Uint8Array): void
+  /** Bytes that came when the reading had ended. */
+  unread(): number
+} {
+  const pending = new ByteBuffer()
   let isBroken = false
-  return (bytes) => {
-    if (isBroken) return
-    pending = joined(pending, bytes)
-    while (pending.length >= PRELUDE) {
-      const view = new DataView(pending.buffer, pending.byteOffset, pending.byteLength)
+  let unread = 0
+  const feed = (bytes: Uint8Array): void => {
+    if (isBroken) {
+      unread += bytes.length
+      return
+    }
+    pending.append(bytes)
+    const all = pending.view()
+    let from = 0
+    while (all.length - from >= PRELUDE) {
+      const view = new DataView(all.buffer, all.byteOffset + from)
       const total = view.getUint32(0)
       const headers = view.getUint32(4)
       if (total > MAX_FRAME || PRELUDE + headers + CHECKSUM > total) {
         isBroken = true
-        pending = new Uint8Array(0)
+        unread += all.length - from
+        pending.clear()
         return
       }
-      if (pending.length < total) return
-      const payload = pending.subarray(PRELUDE + headers, total - CHECKSUM)
-      const type = eventType(pending.subarray(PRELUDE, PRELUDE + headers))
+      if (all.length - from < total) break
+      const frame = all.subarray(from, from + total)
+      const payload = frame.subarray(PRELUDE + headers, total - CHECKSUM)
+      const type = eventType(frame.subarray(PRELUDE, PRELUDE + headers))
       onEvent(unwrapped(type, new TextDecoder().decode(payload)))
-      pending = pending.subarray(total)
+      from += total
     }
+    if (from === all.length) pending.clear()
+    else if (from > 0) pending.drop(from)
   }
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b
-  const both = new Uint8Array(a.length + b.length)
-  both.set(a)
-  both.set(b, a.length)
-  return both
+  return { feed, unread: () => unread }
 }
 
 /** The header `:event-type`. All that these services send are strings; at another type it stops. */

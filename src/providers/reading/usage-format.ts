@@ -58,10 +58,15 @@ export function usageOf(format: UsageFormat, found: FoundUsage): ResponseUsage |
     counts: { ...others, ...read.counts },
     providerCostNanoUsd: read.providerCostNanoUsd ?? null,
     quality: read.isIncomplete === true ? 'estimated' : 'measured',
-    servedModel: typeof model === 'string' ? model : null,
+    servedModel: isModelId(model) ? model : null,
     serviceTier: isStandard ? null : tier,
   }
 }
+
+/** It goes into rows and files, and not every database stores every letter: visible ASCII, as in
+ * requests (T-I5). */
+const isModelId = (model: unknown): model is string =>
+  typeof model === 'string' && /^[\x21-\x7e]{1,200}$/.test(model)
 
 /** `null`: not reported. `undefined`: reported, and no count. */
 export type Count = number | null | undefined

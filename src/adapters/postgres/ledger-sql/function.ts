@@ -5,10 +5,10 @@
  *
  * @module
  */
-import { internal, restricted } from '../migrations/sql.ts'
+import { internal, OUTER, restricted } from '../migrations/sql.ts'
 import type { Names } from '../names.ts'
 
-const SETTINGS = `SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+const PLANS = `SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off`
 
 /** For the app role: `fn(args, test_now)`. @param body - from DECLARE to END. */
@@ -16,7 +16,8 @@ export function ledgerFunction(names: Names, name: string, body: string): string
   const fn = names.fn(name)
   return [
     `CREATE OR REPLACE FUNCTION ${fn}(args jsonb, test_now bigint) RETURNS json
-LANGUAGE plpgsql SECURITY DEFINER ${SETTINGS}
+LANGUAGE plpgsql ${OUTER}
+${PLANS}
 AS $tk$
 ${body.trim()}
 $tk$`,
@@ -37,7 +38,8 @@ export function innerFunction(
   const fn = names.fn(name)
   return [
     `CREATE OR REPLACE FUNCTION ${fn}(${args}) RETURNS ${returns}
-LANGUAGE plpgsql ${SETTINGS}
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+${PLANS}
 AS $tk$
 ${body.trim()}
 $tk$`,

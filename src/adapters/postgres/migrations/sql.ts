@@ -6,6 +6,14 @@
  */
 import { literal, type Names, TENANT_SETTING } from '../names.ts'
 
+/** How long a statement of ours waits for a lock that somebody else holds; then TK_STORE_BUSY. */
+export const LOCK_TIMEOUT_MS = 10_000
+
+/** Of a function that the app role calls: no path of its caller, and no wait without an end. Inside
+ * another function of ours it waits as that one does. */
+export const OUTER = `SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET lock_timeout = ${LOCK_TIMEOUT_MS}`
+
 /** Texts by which rows are found and put in order: by their bytes, whatever the database's locale. */
 export const ID = 'text COLLATE "C"'
 
@@ -27,7 +35,7 @@ export function definer(names: Names, name: string, body: string): string[] {
   const fn = names.fn(name)
   return [
     `CREATE OR REPLACE FUNCTION ${fn}(args jsonb, test_now bigint) RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql ${OUTER}
 AS $tk$
 ${body.trim()}
 $tk$`,

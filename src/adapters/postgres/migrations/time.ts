@@ -9,7 +9,7 @@
  * @module
  */
 import { literal, type Names } from '../names.ts'
-import { closed, definer, internal, ONLY_ON_PRIMARY, restricted } from './sql.ts'
+import { closed, definer, internal, ONLY_ON_PRIMARY, OUTER, restricted } from './sql.ts'
 
 /** The stored high-water mark may lag the clock by this much. */
 const CLOCK_LAG_MS = 1000
@@ -66,7 +66,7 @@ export function timeFunctions(names: Names): string[] {
   return [
     // Reads only. Volatile, so that it sees the newest mark, whatever its caller's snapshot is.
     `CREATE OR REPLACE FUNCTION ${time}(test_now bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql ${OUTER}
 AS $tk$
 DECLARE
   high bigint;
