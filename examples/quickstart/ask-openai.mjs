@@ -21,7 +21,9 @@ export async function askWithOpenAi(tk, key) {
   row('stream', `${chunks} chunks, each passed on as it came`)
   receipt('', await tk.receiptOf(stream))
 
-  const left = await openai.chat.completions.create({ ...ask, stream: true })
+  const story = [{ role: 'user', content: 'Tell me a long story.' }]
+  const long = { ...ask, messages: story, max_completion_tokens: 400, stream: true }
+  const left = await openai.chat.completions.create(long)
   let seen = 0
   for await (const _ of left) if (++seen === 5) break
   row(

@@ -18,7 +18,8 @@ async function serve(request, response) {
   const error = { message: 'bad key', type: 'invalid_request_error' }
   if (!/^(?:sk|vllm)-/.test(credential)) return json(response, 401, { error })
   const asked = JSON.parse(text)
-  const words = ANSWER.slice(0, format.maximumOf(asked))
+  const answer = text.includes('a long story') ? Array(20).fill(ANSWER).flat() : ANSWER
+  const words = answer.slice(0, format.maximumOf(asked))
   const count = { input: wordsOf(asked.messages) + 7, output: words.length }
   seen.push({ credential: `...${credential.slice(-4)}`, model: asked.model, ...count })
   await wait(40) // as a model thinks
