@@ -59,6 +59,8 @@ export function settleEstimated(
 ): Promise<void> {
   const output = Math.min(outputTokens, reading.bound.output)
   const tokens = { ...NO_TOKENS, input: reading.inputEstimate, output }
+  // Left open, nobody knows which it was served in; asked for by name, it is that one.
+  const [serviceTier = null, ...others] = reading.bound.serviceTiers ?? []
   return settler.settle({
     outcome,
     quality: 'estimated',
@@ -67,7 +69,7 @@ export function settleEstimated(
     counts: {},
     providerCostNanoUsd: null,
     servedModel: null,
-    serviceTier: null,
+    serviceTier: others.length === 0 ? serviceTier : null,
   })
 }
 

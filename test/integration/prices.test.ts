@@ -113,6 +113,25 @@ describe('the class of service that was served', () => {
   })
 })
 
+describe('a call that nobody counted', () => {
+  const prices = [{ ...MINI, serviceTiers: { priority: { ratio: [2, 1] as const } } }]
+
+  test('is estimated at the class of service that it asked for', async () => {
+    const here = await open({ prices })
+    server.answer = chatJson({ usage: null })
+    await here.client().chat.completions.create(ASK)
+    await here.client().chat.completions.create({ ...ASK, service_tier: 'priority' })
+    const [standard, priority] = here.receipts
+    expect(standard).toMatchObject({ priceId: 'host:openai/gpt-4o-mini@1', quality: 'estimated' })
+    expect(priority).toMatchObject({
+      priceId: 'host:openai/gpt-4o-mini@1 tier:priority',
+      quality: 'estimated',
+      overageNanoUsd: 0n,
+    })
+    expect(priority!.costNanoUsd).toBeGreaterThan(standard!.costNanoUsd)
+  })
+})
+
 describe('S4.42 markups', () => {
   const options = {
     prices: [MINI],
