@@ -12,7 +12,7 @@ import { fillPath } from '../providers/path-pattern.ts'
 import type { Operation, ResponseUsage } from '../providers/provider.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
-import { settleReported, settleUnread } from './observed.ts'
+import { askedTier, settleReported, settleUnread } from './observed.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
@@ -114,7 +114,7 @@ async function send(
         counts: {},
         providerCostNanoUsd: null,
         servedModel: null,
-        serviceTier: null,
+        serviceTier: askedTier(reading),
       })
       throw request.signal.reason
     }

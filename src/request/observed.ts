@@ -22,21 +22,29 @@ export interface Observed {
 
 /** What it has no price for makes the figure an estimate; see {@link chargeFor}. */
 export function settleReported(
-  { settler, httpStatus }: Observed,
+  { settler, reading, httpStatus }: Observed,
   outcome: CallOutcome,
   usage: ResponseUsage,
 ): Promise<void> {
-  const { tokens, counts, providerCostNanoUsd, servedModel, serviceTier } = usage
+  const { tokens, counts, providerCostNanoUsd, servedModel } = usage
+  const asked = usage.serviceTier === undefined ? askedTier(reading) : null
   return settler.settle({
     outcome,
-    quality: usage.quality,
+    // That it was served as it was asked for is only likely.
+    quality: asked === null ? usage.quality : 'estimated',
     httpStatus,
     tokens,
     counts,
     providerCostNanoUsd,
     servedModel,
-    serviceTier,
+    serviceTier: usage.serviceTier ?? asked,
   })
+}
+
+/** The one class of service that a request names; `null`: the standard one, or it is left open. */
+export function askedTier({ bound }: RequestReading): string | null {
+  const [tier = null, ...others] = bound.serviceTiers ?? []
+  return others.length === 0 ? tier : null
 }
 
 /** Bytes of text that make at least one token in every tokenizer we know; see docs/providers.md. */
@@ -59,8 +67,6 @@ export function settleEstimated(
 ): Promise<void> {
   const output = Math.min(outputTokens, reading.bound.output)
   const tokens = { ...NO_TOKENS, input: reading.inputEstimate, output }
-  // Left open, nobody knows which it was served in; asked for by name, it is that one.
-  const [serviceTier = null, ...others] = reading.bound.serviceTiers ?? []
   return settler.settle({
     outcome,
     quality: 'estimated',
@@ -69,7 +75,7 @@ export function settleEstimated(
     counts: {},
     providerCostNanoUsd: null,
     servedModel: null,
-    serviceTier: others.length === 0 ? serviceTier : null,
+    serviceTier: askedTier(reading),
   })
 }
 

@@ -113,6 +113,32 @@ describe('the class of service that was served', () => {
   })
 })
 
+describe('a class of service that the answer does not name', () => {
+  const prices = [{ ...MINI, serviceTiers: { priority: { ratio: [2, 1] as const } } }]
+
+  test('is the one that was asked for by name, and only estimated', async () => {
+    const here = await open({ prices })
+    server.answer = answering({})
+    await here.client().chat.completions.create({ ...ASK, service_tier: 'priority' })
+    await here.client().chat.completions.create(ASK)
+    expect(here.receipts).toMatchObject([
+      {
+        costNanoUsd: 2n * MINI_COST,
+        priceId: 'host:openai/gpt-4o-mini@1 tier:priority',
+        quality: 'estimated',
+      },
+      { costNanoUsd: MINI_COST, priceId: 'host:openai/gpt-4o-mini@1', quality: 'measured' },
+    ])
+  })
+
+  test('a request that was served as a standard one is charged as that', async () => {
+    const here = await open({ prices })
+    server.answer = answering({ service_tier: 'default' })
+    await here.client().chat.completions.create({ ...ASK, service_tier: 'priority' })
+    expect(here.receipts[0]).toMatchObject({ costNanoUsd: MINI_COST, quality: 'measured' })
+  })
+})
+
 describe('a call that nobody counted', () => {
   const prices = [{ ...MINI, serviceTiers: { priority: { ratio: [2, 1] as const } } }]
 

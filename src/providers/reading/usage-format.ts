@@ -52,15 +52,19 @@ export function usageOf(format: UsageFormat, found: FoundUsage): ResponseUsage |
   const others = otherCounts(found.counts ?? {})
   if (read === null || others === null) return null
   const { model, tier } = found
-  const isStandard = typeof tier !== 'string' || STANDARD_TIERS.has(tier.toLowerCase())
   return {
     tokens: read.tokens,
     counts: { ...others, ...read.counts },
     providerCostNanoUsd: read.providerCostNanoUsd ?? null,
     quality: read.isIncomplete === true ? 'estimated' : 'measured',
     servedModel: typeof model === 'string' ? model : null,
-    serviceTier: isStandard ? null : tier,
+    serviceTier: tierOf(tier),
   }
+}
+
+function tierOf(tier: unknown): string | null | undefined {
+  if (typeof tier !== 'string') return undefined
+  return STANDARD_TIERS.has(tier.toLowerCase()) ? null : tier
 }
 
 /** `null`: not reported. `undefined`: reported, and no count. */
