@@ -20,6 +20,10 @@ export interface Observed {
   readonly parts: Pick<CorridorParts, 'receipts'>
 }
 
+/** An answer may say anything, and not every database keeps every text: one that it refuses would keep
+ * the call from being settled. */
+const MODEL_NAME = /^[^\p{Cc}\p{Cs}]{1,200}$/u
+
 /** What it has no price for makes the figure an estimate; see {@link chargeFor}. */
 export function settleReported(
   { settler, reading, httpStatus }: Observed,
@@ -36,7 +40,7 @@ export function settleReported(
     tokens,
     counts,
     providerCostNanoUsd,
-    servedModel,
+    servedModel: servedModel !== null && MODEL_NAME.test(servedModel) ? servedModel : null,
     serviceTier: usage.serviceTier ?? asked,
   })
 }

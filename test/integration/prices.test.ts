@@ -139,6 +139,21 @@ describe('a class of service that the answer does not name', () => {
   })
 })
 
+describe('the model that an answer names', () => {
+  test.each([
+    ['gpt-4o-mini-2024-07-18', 'gpt-4o-mini-2024-07-18'],
+    ['with a NUL, which PostgreSQL cannot keep: \u0000', null],
+    ['with half of a character: \ud800', null],
+    ['x'.repeat(201), null],
+    ['', null],
+  ])('is kept only when it is a name: %j', async (model, servedModel) => {
+    const here = await open({ prices: [MINI] })
+    server.answer = answering({ model })
+    await here.client().chat.completions.create(ASK)
+    expect(here.receipts[0]).toMatchObject({ servedModel, costNanoUsd: MINI_COST })
+  })
+})
+
 describe('a call that nobody counted', () => {
   const prices = [{ ...MINI, serviceTiers: { priority: { ratio: [2, 1] as const } } }]
 
