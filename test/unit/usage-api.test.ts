@@ -394,6 +394,34 @@ describe('usage.statement', () => {
     })
     const nobody = here.api.statement({ tenantId: 'nobody', month: '2026-03' })
     await expect(nobody).rejects.toMatchObject({ code: 'TK_TENANT_NOT_FOUND' })
-    await expect(statement('2026-13')).rejects.toMatchObject({ details: { field: 'month' } })
+    for (const month of ['2026-13', '0050-01', '1969-12'])
+      await expect(statement(month)).rejects.toMatchObject({ details: { field: 'month' } })
+  })
+  test('a month that is over changes only by the price that a call of it lacked', async () => {
+    const here = await bench('2026-02-10T12:00:00Z')
+    await here.settle(500n, { priceId: 'unpriced:openai/x@0.50', quality: 'estimated' })
+    here.clock.set(Date.parse('2026-03-01T00:00:00Z'))
+    const february = () => here.api.statement({ tenantId: 'acme', month: '2026-02' })
+    expect(await february()).toMatchObject({ final: true, total: { estimatedCalls: 1 } })
+    const [row] = (await here.api.list({ tenantId: 'acme' })).items
+    const { id, priceId, costNanoUsd } = row!
+    await here.storage.ledger.reprice(
+      {
+        tenantId: 'acme',
+        id,
+        was: { priceId, costNanoUsd },
+        becomes: {
+          priceId: 'host:openai/x@1',
+          costNanoUsd: 3n,
+          chargedNanoUsd: 0n,
+          quality: 'measured',
+        },
+      },
+      {},
+    )
+    expect(await february()).toMatchObject({
+      final: true,
+      total: { calls: 1, estimatedCalls: 0, costNanoUsd: 3n },
+    })
   })
 })
