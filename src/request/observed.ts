@@ -5,7 +5,7 @@
  * @module
  */
 import type { Operation, RequestReading, ResponseUsage } from '../providers/provider.ts'
-import type { CallOutcome } from '../storage/ledger-records.ts'
+import type { CallOutcome, TokenUsage } from '../storage/ledger-records.ts'
 import type { CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
@@ -30,12 +30,14 @@ export function settleReported(
   outcome: CallOutcome,
   usage: ResponseUsage,
 ): Promise<void> {
-  const { tokens, counts, providerCostNanoUsd, servedModel } = usage
+  const { counts, providerCostNanoUsd, servedModel } = usage
   const asked = usage.serviceTier === undefined ? askedTier(reading) : null
+  const tokens = withLifetime(usage.tokens, reading)
+  // That it was served as it was asked for is only likely.
+  const isPresumed = asked !== null || tokens !== usage.tokens
   return settler.settle({
     outcome,
-    // That it was served as it was asked for is only likely.
-    quality: asked === null ? usage.quality : 'estimated',
+    quality: isPresumed ? 'estimated' : usage.quality,
     httpStatus,
     tokens,
     counts,
@@ -43,6 +45,14 @@ export function settleReported(
     servedModel: servedModel !== null && MODEL_NAME.test(servedModel) ? servedModel : null,
     serviceTier: usage.serviceTier ?? asked,
   })
+}
+
+/** Tokens written to a cache that the request asked to be kept for an hour, where the answer does not
+ * say for how long they are. */
+function withLifetime(tokens: TokenUsage, { bound }: RequestReading): TokenUsage {
+  const { cacheWrite, cacheWrite1h } = tokens
+  const isOpen = bound.cacheWrite1h === true && cacheWrite1h === null && (cacheWrite ?? 0) > 0
+  return isOpen ? { ...tokens, cacheWrite1h: cacheWrite } : tokens
 }
 
 /** The one class of service that a request names; `null`: the standard one, or it is left open. */
