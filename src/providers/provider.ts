@@ -137,8 +137,9 @@ export interface ResponseUsage {
   /** `estimated`: a stream was cut after its first figures, or it counts what no field explains. */
   readonly quality: 'measured' | 'estimated'
   readonly servedModel: string | null
-  /** A class of service that changes the price, as the provider names it; `null`: the standard one. */
-  readonly serviceTier: string | null
+  /** A class of service that changes the price, as the provider names it; `null`: the standard one.
+   * Absent: it does not say; the call is then priced by the class that it asked for by name. */
+  readonly serviceTier?: string | null | undefined
 }
 
 /** Follows one event stream, event by event. */

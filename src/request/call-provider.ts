@@ -13,7 +13,7 @@ import type { Operation, ResponseUsage } from '../providers/provider.ts'
 import { ByteBuffer } from '../providers/reading/byte-buffer.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
-import { settleReported, settleUnread } from './observed.ts'
+import { askedTier, settleReported, settleUnread } from './observed.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
@@ -137,7 +137,7 @@ async function send(
         counts: {},
         providerCostNanoUsd: null,
         servedModel: null,
-        serviceTier: null,
+        serviceTier: askedTier(reading),
         responseBytes: 0,
       })
       throw request.signal.reason

@@ -15,7 +15,7 @@ import { parseUsd } from '../budgets/money.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import type { Secret } from '../kernel/secret.ts'
-import { parse } from '../kernel/validate.ts'
+import { parse, textSchema } from '../kernel/validate.ts'
 import type { Amounts, CallOutcome, UsageQuality } from '../storage/ledger-records.ts'
 import { authenticate } from './authenticate.ts'
 import { accountPath, allowedScope, scopesOf } from './authorize.ts'
@@ -78,7 +78,7 @@ const schema = z.strictObject({
   tags,
   waitMs,
   provider: z.string(),
-  model: z.string().min(1).max(256).optional(),
+  model: textSchema(256).optional(),
   estimate: z.strictObject({ usd: z.unknown() }),
   signal: z
     .custom<AbortSignal>(

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Operation, RequestReading, ResponseUsage } from '../providers/provider.ts'
-import type { CallOutcome } from '../storage/ledger-records.ts'
+import type { CallOutcome, TokenUsage } from '../storage/ledger-records.ts'
 import type { CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
@@ -26,23 +26,41 @@ export interface Observed {
  * @param responseBytes - of the body, that the caller was given; `null`: not known.
  */
 export function settleReported(
-  { settler, httpStatus }: Observed,
+  { settler, reading, httpStatus }: Observed,
   outcome: CallOutcome,
   usage: ResponseUsage,
   responseBytes: number | null,
 ): Promise<void> {
-  const { tokens, counts, providerCostNanoUsd, servedModel, serviceTier } = usage
+  const { counts, providerCostNanoUsd, servedModel } = usage
+  const asked = usage.serviceTier === undefined ? askedTier(reading) : null
+  const tokens = withLifetime(usage.tokens, reading)
+  // That it was served as it was asked for is only likely.
+  const isPresumed = asked !== null || tokens !== usage.tokens
   return settler.settle({
     outcome,
-    quality: usage.quality,
+    quality: isPresumed ? 'estimated' : usage.quality,
     httpStatus,
     tokens,
     counts,
     providerCostNanoUsd,
     servedModel,
-    serviceTier,
+    serviceTier: usage.serviceTier ?? asked,
     responseBytes,
   })
+}
+
+/** Tokens written to a cache that the request asked to be kept for an hour, where the answer does not
+ * say for how long they are. */
+function withLifetime(tokens: TokenUsage, { bound }: RequestReading): TokenUsage {
+  const { cacheWrite, cacheWrite1h } = tokens
+  const isOpen = bound.cacheWrite1h === true && cacheWrite1h === null && (cacheWrite ?? 0) > 0
+  return isOpen ? { ...tokens, cacheWrite1h: cacheWrite } : tokens
+}
+
+/** The one class of service that a request names; `null`: the standard one, or it is left open. */
+export function askedTier({ bound }: RequestReading): string | null {
+  const [tier = null, ...others] = bound.serviceTiers ?? []
+  return others.length === 0 ? tier : null
 }
 
 /** Bytes of text that make at least one token in every tokenizer we know; see docs/providers.md. */
@@ -81,7 +99,7 @@ export function settleEstimated(
     counts: {},
     providerCostNanoUsd: null,
     servedModel: null,
-    serviceTier: null,
+    serviceTier: askedTier(reading),
     responseBytes,
   })
 }

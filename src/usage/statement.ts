@@ -1,6 +1,7 @@
 /**
  * What one tenant owes for one month: the sums of its usage rows by scope, provider and model. A call
- * belongs to the month in which it was settled, so a month that is over does not change any more.
+ * belongs to the month in which it was settled, so a month that is over changes only when a call of it
+ * is given the price that was missing (`usage.reprice`, event `usage.repriced`).
  *
  * @module
  */
@@ -51,7 +52,8 @@ export interface Statement {
   readonly zone: string
   readonly fromMs: number
   readonly untilMs: number
-  /** True once the month is over by the store's clock: it will not change any more. */
+  /** True once the month is over by the store's clock: no call is added any more. One without a price
+   * may still be given it by `usage.reprice`; such calls are among `estimatedCalls`. */
   readonly final: boolean
   /** In order of scope, provider and model. */
   readonly lines: readonly StatementLine[]
@@ -64,7 +66,9 @@ export interface Statement {
 
 const statementSchema = z.strictObject({
   tenantId: idSchema,
-  month: z.string().regex(/^\d{4}-(?:0[1-9]|1[0-2])$/, 'expected a month such as 2026-01'),
+  month: z
+    .string()
+    .regex(/^(?:19[7-9]|[2-9]\d\d)\d-(?:0[1-9]|1[0-2])$/, 'expected a month such as 2026-01'),
   zone: zoneSchema.optional(),
 })
 

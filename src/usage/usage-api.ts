@@ -8,7 +8,7 @@ import { usagePayload } from '../budgets/ledger.ts'
 import { formatUsd } from '../budgets/money.ts'
 import { withDecimalJson } from '../kernel/decimal-json.ts'
 import { fromBase64Url, fromUtf8, toBase64Url, utf8 } from '../kernel/encoding.ts'
-import { idSchema, pageFields, parse } from '../kernel/validate.ts'
+import { idSchema, pageFields, parse, textSchema, timeSchema } from '../kernel/validate.ts'
 import type { UsageRecord } from '../storage/ledger-records.ts'
 import type { Page, Storage, UsageFilter, UsageQuery, UsageTotal } from '../storage/storage.ts'
 import { type Statement, type StatementInput, usageStatement } from './statement.ts'
@@ -87,8 +87,8 @@ const exportSchema = z.strictObject({
   tenantId: idSchema.optional(),
   format: z.enum(['csv', 'ndjson']),
 })
-const groupSchema = z.array(z.string().nullable())
-const placeSchema = z.tuple([z.int(), z.string()])
+const groupSchema = z.array(textSchema(512).nullable())
+const placeSchema = z.tuple([timeSchema, textSchema(256)])
 
 export function usageApi(storage: Storage, { zone }: { readonly zone: string }): UsageApi {
   const nowMs = async (): Promise<number> => (await storage.epoch()).nowMs

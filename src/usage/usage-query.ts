@@ -7,7 +7,7 @@
 import * as z from 'zod'
 import { isZone, periodOf } from '../budgets/windows.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
-import { idSchema, timeSchema } from '../kernel/validate.ts'
+import { idSchema, textSchema, timeSchema } from '../kernel/validate.ts'
 import type {
   UsageAttribute,
   UsageDay,
@@ -53,8 +53,9 @@ const MAX_DAYS = 400
 const TAG_NAME = /^[A-Za-z0-9_.-]{1,64}$/
 const PLAIN = ['tenant', 'day', 'key', 'scope', 'provider', 'model', 'operation', 'billable']
 
-const valueSchema = z.string().min(1).max(512)
-const tagValueSchema = z.string().max(256).nullable()
+const valueSchema = textSchema(512)
+/** As many as one call may have. */
+const MAX_TAGS = 16
 
 const isDimension = (value: unknown): value is UsageDimension =>
   typeof value === 'string' &&
@@ -71,7 +72,10 @@ export const filterFields = {
   model: valueSchema.optional(),
   operation: valueSchema.optional(),
   billable: z.boolean().optional(),
-  tags: z.record(z.string().refine(isTagName, 'not a name of a tag'), tagValueSchema).optional(),
+  tags: z
+    .record(z.string().refine(isTagName, 'not a name of a tag'), textSchema(256).nullable())
+    .refine((tags) => Object.keys(tags).length <= MAX_TAGS, `at most ${MAX_TAGS} tags may be given`)
+    .optional(),
   fromMs: timeSchema.nullable().default(null),
   untilMs: timeSchema.nullable().default(null),
   period: z.enum(['today', 'yesterday', 'this_month', 'last_month']).optional(),

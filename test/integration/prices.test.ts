@@ -113,6 +113,66 @@ describe('the class of service that was served', () => {
   })
 })
 
+describe('a class of service that the answer does not name', () => {
+  const prices = [{ ...MINI, serviceTiers: { priority: { ratio: [2, 1] as const } } }]
+
+  test('is the one that was asked for by name, and only estimated', async () => {
+    const here = await open({ prices })
+    server.answer = answering({})
+    await here.client().chat.completions.create({ ...ASK, service_tier: 'priority' })
+    await here.client().chat.completions.create(ASK)
+    expect(here.receipts).toMatchObject([
+      {
+        costNanoUsd: 2n * MINI_COST,
+        priceId: 'host:openai/gpt-4o-mini@1 tier:priority',
+        quality: 'estimated',
+      },
+      { costNanoUsd: MINI_COST, priceId: 'host:openai/gpt-4o-mini@1', quality: 'measured' },
+    ])
+  })
+
+  test('a request that was served as a standard one is charged as that', async () => {
+    const here = await open({ prices })
+    server.answer = answering({ service_tier: 'default' })
+    await here.client().chat.completions.create({ ...ASK, service_tier: 'priority' })
+    expect(here.receipts[0]).toMatchObject({ costNanoUsd: MINI_COST, quality: 'measured' })
+  })
+})
+
+describe('the model that an answer names', () => {
+  test.each([
+    ['gpt-4o-mini-2024-07-18', 'gpt-4o-mini-2024-07-18'],
+    ['with a NUL, which PostgreSQL cannot keep: \u0000', null],
+    ['with half of a character: \ud800', null],
+    ['x'.repeat(201), null],
+    ['', null],
+  ])('is kept only when it is a name: %j', async (model, servedModel) => {
+    const here = await open({ prices: [MINI] })
+    server.answer = answering({ model })
+    await here.client().chat.completions.create(ASK)
+    expect(here.receipts[0]).toMatchObject({ servedModel, costNanoUsd: MINI_COST })
+  })
+})
+
+describe('a call that nobody counted', () => {
+  const prices = [{ ...MINI, serviceTiers: { priority: { ratio: [2, 1] as const } } }]
+
+  test('is estimated at the class of service that it asked for', async () => {
+    const here = await open({ prices })
+    server.answer = chatJson({ usage: null })
+    await here.client().chat.completions.create(ASK)
+    await here.client().chat.completions.create({ ...ASK, service_tier: 'priority' })
+    const [standard, priority] = here.receipts
+    expect(standard).toMatchObject({ priceId: 'host:openai/gpt-4o-mini@1', quality: 'estimated' })
+    expect(priority).toMatchObject({
+      priceId: 'host:openai/gpt-4o-mini@1 tier:priority',
+      quality: 'estimated',
+      overageNanoUsd: 0n,
+    })
+    expect(priority!.costNanoUsd).toBeGreaterThan(standard!.costNanoUsd)
+  })
+})
+
 describe('S4.42 markups', () => {
   const options = {
     prices: [MINI],

@@ -59,6 +59,7 @@ async function start(
         outputUsdPerMTok: '15',
         cacheReadUsdPerMTok: '0.3',
         cacheWriteUsdPerMTok: '3.75',
+        cacheWrite1hUsdPerMTok: '6',
         contextWindow: 200_000,
       },
     ],
@@ -100,6 +101,40 @@ describe('Anthropic', () => {
       quality: 'measured',
       tokens: { input: 110, cacheRead: 100, output: 20 },
       costNanoUsd: 10n * 3000n + 100n * 300n + 20n * 15_000n,
+    })
+  })
+})
+
+describe('cache writes whose lifetime the answer does not tell', () => {
+  const usage = { input_tokens: 10, cache_creation_input_tokens: 100, output_tokens: 20 }
+  const cached = (ttl: '5m' | '1h') => [
+    {
+      role: 'user',
+      content: [{ type: 'text', text: 'x', cache_control: { type: 'ephemeral', ttl } }],
+    },
+  ]
+
+  test.each([
+    ['1h', usage, { quality: 'estimated', tokens: { cacheWrite1h: 100 } }, 6000n],
+    ['5m', usage, { quality: 'measured', tokens: { cacheWrite1h: null } }, 3750n],
+    [
+      '1h',
+      {
+        ...usage,
+        cache_creation: { ephemeral_5m_input_tokens: 100, ephemeral_1h_input_tokens: 0 },
+      },
+      { quality: 'measured', tokens: { cacheWrite1h: 0 } },
+      3750n,
+    ],
+  ] as const)('asked for %s, %j: %j', async (ttl, answered, expected, rate) => {
+    const { fetch, receipts } = await start('anthropic', (_, r) =>
+      json(r, { model: MODEL, usage: answered }),
+    )
+    const body = { model: MODEL, max_tokens: 50, messages: cached(ttl) }
+    await (await fetch('https://api.anthropic.com/v1/messages', post(body))).json()
+    expect(receipts[0]).toMatchObject({
+      ...expected,
+      costNanoUsd: 10n * 3000n + 100n * rate + 20n * 15_000n,
     })
   })
 })

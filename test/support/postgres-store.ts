@@ -126,7 +126,11 @@ export function pgliteStores(): {
       storage: open(),
       reopen: async () => open(),
       breakBackend: end,
-      dispose: async () => {},
+      // Hundreds of schemas make the next one slow, and nothing here vacuums by itself.
+      dispose: async () => {
+        if (shared === null) return
+        await db.exec(`SET SESSION AUTHORIZATION postgres; DROP SCHEMA ${schema} CASCADE`)
+      },
     }
   }
   return { make, end }

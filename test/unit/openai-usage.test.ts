@@ -57,12 +57,13 @@ describe('usage of a response', () => {
     },
   )
 
-  test.each([undefined, null, 'default', 'auto', 4, {}])(
-    'the standard tier is null: %j',
-    (tier) => {
-      expect(read(USAGE, { service_tier: tier })?.serviceTier).toBeNull()
-    },
-  )
+  test.each(['default', 'auto', 'Standard'])('the standard tier is null: %s', (tier) => {
+    expect(read(USAGE, { service_tier: tier })?.serviceTier).toBeNull()
+  })
+
+  test.each([undefined, null, 4, {}])('a tier that is no text is not reported: %j', (tier) => {
+    expect(read(USAGE, { service_tier: tier })?.serviceTier).toBeUndefined()
+  })
 
   test('a served model that is no text is not known', () => {
     expect(read(USAGE, { model: { id: 'x' } })?.servedModel).toBeNull()

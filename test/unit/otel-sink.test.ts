@@ -78,6 +78,7 @@ describe('the OpenTelemetry sink', () => {
       'gen_ai.usage.output_tokens': 7,
       'gen_ai.usage.cache_read.input_tokens': 0,
       'gen_ai.usage.reasoning.output_tokens': 2,
+      'tenantkeys.operation': 'chat',
       'http.response.status_code': 200,
       'tenantkeys.tenant.id': 'acme',
       'tenantkeys.key.id': usage(0n).keyId,
@@ -107,9 +108,10 @@ describe('the OpenTelemetry sink', () => {
     await otelSink({ meter }).write([usageEvent('one', { durationMs: 500 }), usageEvent('two')])
     const at = (name: string, more: object = {}): number | undefined =>
       meter.points.get(`${name} ${JSON.stringify({ ...COMMON, ...more })}`)
-    expect(at('gen_ai.client.inference.usage.input_tokens')).toBe(22)
-    expect(at('gen_ai.client.inference.usage.output_tokens')).toBe(14)
-    expect(at('gen_ai.client.inference.usage.reasoning.output_tokens')).toBe(4)
+    const unknown = { 'gen_ai.token.modality': 'unknown' }
+    expect(at('gen_ai.client.inference.usage.input_tokens', unknown)).toBe(22)
+    expect(at('gen_ai.client.inference.usage.output_tokens', unknown)).toBe(14)
+    expect(at('gen_ai.client.inference.usage.reasoning.output_tokens', unknown)).toBe(4)
     expect(at('gen_ai.client.operation.duration')).toBe(0.5)
     expect(at('tenantkeys.cost', { 'tenantkeys.paid_by': 'tenant' })).toBeCloseTo(2.469135782, 9)
     expect([...meter.points.keys()].some((key) => key.includes('acme'))).toBe(false)
@@ -122,12 +124,69 @@ describe('the OpenTelemetry sink', () => {
     expect(both.points.get(`gen_ai.client.token.usage ${JSON.stringify(own)}`)).toBe(11)
   })
 
+  test.each([
+    ['messages', 'chat'],
+    ['responses', 'chat'],
+    ['converse', 'chat'],
+    ['interactions', 'chat'],
+    ['completions', 'text_completion'],
+    ['generate_content', 'generate_content'],
+    ['embeddings', 'embeddings'],
+    ['callback', 'callback'],
+  ])(
+    'our operation %s is called %s, where the conventions know a name for it',
+    async (own, name) => {
+      const exporter = new InMemorySpanExporter()
+      const provider = new BasicTracerProvider({
+        spanProcessors: [new SimpleSpanProcessor(exporter)],
+      })
+      await otelSink({ tracer: provider.getTracer('tenantkeys') }).write([
+        usageEvent('one', { operation: own }),
+      ])
+      const [span] = exporter.getFinishedSpans()
+      expect(span?.name).toBe(`${name} model-a`)
+      expect(span?.attributes).toMatchObject({
+        'gen_ai.operation.name': name,
+        'tenantkeys.operation': own,
+      })
+    },
+  )
+
+  test('tokens are told apart by modality; of used and billable ones the billable count', async () => {
+    const meter = countingMeter()
+    const { tokens } = usage(0n)
+    await otelSink({ meter }).write([
+      usageEvent('audio', {
+        tokens: { ...tokens, input: 100, inputAudio: 60, output: 50, outputAudio: 50 },
+        counts: { input_image_tokens: 30 },
+      }),
+      usageEvent('billed', {
+        provider: 'cohere',
+        tokens: { ...tokens, input: 540, output: 9 },
+        counts: { billed_input: 11, billed_output: 7 },
+      }),
+    ])
+    const at = (name: string, modality: string, more: object = {}): number | undefined => {
+      const attributes = { ...COMMON, ...more, 'gen_ai.token.modality': modality }
+      return meter.points.get(`gen_ai.client.inference.usage.${name} ${JSON.stringify(attributes)}`)
+    }
+    expect(at('input_tokens', 'audio')).toBe(60)
+    expect(at('input_tokens', 'image')).toBe(30)
+    expect(at('input_tokens', 'unknown')).toBe(10)
+    expect(at('output_tokens', 'audio')).toBe(50)
+    expect(at('output_tokens', 'unknown')).toBe(0)
+    const cohere = { 'gen_ai.provider.name': 'cohere' }
+    expect(at('input_tokens', 'unknown', cohere)).toBe(11)
+    expect(at('output_tokens', 'unknown', cohere)).toBe(7)
+  })
+
   test('US-4 an event that comes again is accepted and not counted again', async () => {
     const meter = countingMeter()
     const sink = otelSink({ meter })
     for (let n = 0; n < 3; n++)
       expect((await sink.write([usageEvent('one')])).accepted).toEqual(['one'])
-    const key = `gen_ai.client.inference.usage.input_tokens ${JSON.stringify(COMMON)}`
+    const attributes = { ...COMMON, 'gen_ai.token.modality': 'unknown' }
+    const key = `gen_ai.client.inference.usage.input_tokens ${JSON.stringify(attributes)}`
     expect(meter.points.get(key)).toBe(11)
   })
 

@@ -49,6 +49,9 @@ async function settleAt(here: Bench, ...moments: readonly string[]): Promise<voi
 const costs = async (here: Bench, input: Parameters<UsageApi['query']>[0]): Promise<unknown[]> =>
   (await here.api.query(input)).map((row) => [row.day, row.costNanoUsd])
 
+const tagsOf = (count: number): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: count }, (_, n) => [`tag${n}`, 'x']))
+
 async function text(parts: AsyncIterable<string>): Promise<string> {
   let all = ''
   for await (const part of parts) all += part
@@ -196,7 +199,8 @@ describe('usage.query', () => {
     } while (after !== null)
     expect(seen).toEqual([null, 'k0', 'k1', 'k2', 'k4', 'k5', 'k6'])
     const { next } = await here.api.page({ by: ['key'], limit: 1 })
-    for (const bad of ['x', 'e30', next!.slice(1)]) {
+    const forged = Buffer.from('["a\\u0000"]').toString('base64url')
+    for (const bad of ['x', 'e30', next!.slice(1), forged]) {
       const asked = here.api.page({ by: ['key'], after: bad })
       await expect(asked).rejects.toMatchObject({ details: { field: 'after' } })
     }
@@ -214,6 +218,9 @@ describe('usage.query', () => {
     ['a tag with a quote', 'by[0]', { by: ['tag:a"b'] }],
     ['a tag of no name', 'by[0]', { by: ['tag:'] }],
     ['a filter by such a tag', 'tags.a?b', { tags: { 'a"b': 'x' } }],
+    ['more tags than a call can have', 'tags', { tags: tagsOf(17) }],
+    ['a text that no database keeps', 'model', { model: 'a\u0000b' }],
+    ['half of a character', 'tags.team', { tags: { team: '\ud800' } }],
     ['nothing after something', 'untilMs', { fromMs: 5, untilMs: 5 }],
   ])('%s is refused by name', async (_, field, input) => {
     const { api } = await bench()
@@ -387,6 +394,34 @@ describe('usage.statement', () => {
     })
     const nobody = here.api.statement({ tenantId: 'nobody', month: '2026-03' })
     await expect(nobody).rejects.toMatchObject({ code: 'TK_TENANT_NOT_FOUND' })
-    await expect(statement('2026-13')).rejects.toMatchObject({ details: { field: 'month' } })
+    for (const month of ['2026-13', '0050-01', '1969-12'])
+      await expect(statement(month)).rejects.toMatchObject({ details: { field: 'month' } })
+  })
+  test('a month that is over changes only by the price that a call of it lacked', async () => {
+    const here = await bench('2026-02-10T12:00:00Z')
+    await here.settle(500n, { priceId: 'unpriced:openai/x@0.50', quality: 'estimated' })
+    here.clock.set(Date.parse('2026-03-01T00:00:00Z'))
+    const february = () => here.api.statement({ tenantId: 'acme', month: '2026-02' })
+    expect(await february()).toMatchObject({ final: true, total: { estimatedCalls: 1 } })
+    const [row] = (await here.api.list({ tenantId: 'acme' })).items
+    const { id, priceId, costNanoUsd } = row!
+    await here.storage.ledger.reprice(
+      {
+        tenantId: 'acme',
+        id,
+        was: { priceId, costNanoUsd },
+        becomes: {
+          priceId: 'host:openai/x@1',
+          costNanoUsd: 3n,
+          chargedNanoUsd: 0n,
+          quality: 'measured',
+        },
+      },
+      {},
+    )
+    expect(await february()).toMatchObject({
+      final: true,
+      total: { calls: 1, estimatedCalls: 0, costNanoUsd: 3n },
+    })
   })
 })

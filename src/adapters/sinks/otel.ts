@@ -1,7 +1,7 @@
 /**
  * `otelSink()`: each attempt of a call as one span and its figures as metrics, by the semantic
- * conventions for generative AI (open-telemetry/semantic-conventions-genai, Development). Tracer and
- * meter are the host's own; nothing of OpenTelemetry is imported.
+ * conventions for generative AI (open-telemetry/semantic-conventions-genai, Development, as of
+ * September 2026). Tracer and meter are the host's own; nothing of OpenTelemetry is imported.
  *
  * Cost has no convention: it is under `tenantkeys.`.
  *
@@ -85,6 +85,18 @@ const PROVIDER_NAMES: ReadonlyMap<string, string> = new Map([
   ['xai', 'x_ai'],
 ])
 
+/** Names of `gen_ai.operation.name` that differ from ours; where a known one applies it has to be used. */
+const OPERATION_NAMES: ReadonlyMap<string, string> = new Map([
+  ['completions', 'text_completion'],
+  ['converse', 'chat'],
+  ['interactions', 'chat'],
+  ['messages', 'chat'],
+  ['responses', 'chat'],
+])
+
+const operationOf = ({ operation }: UsagePayload): string =>
+  OPERATION_NAMES.get(operation) ?? operation
+
 /** A usage row as its event carries it: amounts are decimal strings. */
 type UsagePayload = Omit<UsageRecord, 'costNanoUsd' | 'chargedNanoUsd'> & {
   readonly costNanoUsd: string
@@ -132,7 +144,7 @@ export function otelSink(options: OtelSinkOptions): UsageSink {
 
 function addSpan(tracer: OtelTracerLike, usage: UsagePayload): void {
   const { startedAtMs, settledAtMs, durationMs } = usage
-  const span = tracer.startSpan(`${usage.operation} ${usage.model}`, {
+  const span = tracer.startSpan(`${operationOf(usage)} ${usage.model}`, {
     kind: CLIENT,
     startTime: startedAtMs,
     attributes: spanAttributes(usage),
@@ -144,7 +156,7 @@ function addSpan(tracer: OtelTracerLike, usage: UsagePayload): void {
 /** What metrics are told apart by: few values each. */
 function commonAttributes(usage: UsagePayload): OtelAttributes {
   return present({
-    'gen_ai.operation.name': usage.operation,
+    'gen_ai.operation.name': operationOf(usage),
     'gen_ai.provider.name': PROVIDER_NAMES.get(usage.provider) ?? usage.provider,
     'gen_ai.request.model': usage.model,
     'gen_ai.response.model': usage.servedModel,
@@ -163,6 +175,9 @@ function spanAttributes(usage: UsagePayload): OtelAttributes {
       'gen_ai.usage.cache_read.input_tokens': tokens.cacheRead,
       'gen_ai.usage.cache_creation.input_tokens': tokens.cacheWrite,
       'gen_ai.usage.reasoning.output_tokens': tokens.reasoning,
+      'gen_ai.usage.audio.input_tokens': tokens.inputAudio,
+      'gen_ai.usage.audio.output_tokens': tokens.outputAudio,
+      'tenantkeys.operation': usage.operation,
       'http.response.status_code': usage.httpStatus,
       'tenantkeys.tenant.id': usage.tenantId,
       'tenantkeys.key.id': usage.keyId,
@@ -182,6 +197,9 @@ function spanAttributes(usage: UsagePayload): OtelAttributes {
     ...Object.fromEntries(tags),
   }
 }
+
+/** Tokens beyond them may be text or what the provider did not tell apart. */
+const MODALITIES = ['audio', 'image']
 
 /** For display: the exact figure is the one in nano-USD. */
 const usd = (nanoUsd: string): number => Number(nanoUsd) / 1e9
@@ -220,14 +238,32 @@ function metricsOf(
     const own = tenantOnMetrics ? { 'tenantkeys.tenant.id': usage.tenantId } : {}
     const attributes = { ...commonAttributes(usage), ...own }
     const counts = usage.tokens
-    input.add(counts.input, attributes)
-    output.add(counts.output, attributes)
-    if (counts.cacheRead !== null) cacheRead.add(counts.cacheRead, attributes)
-    if (counts.cacheWrite !== null) cacheWrite.add(counts.cacheWrite, attributes)
-    if (counts.reasoning !== null) reasoning.add(counts.reasoning, attributes)
+    const named = usage.counts
+    // Where a provider reports billable tokens too, those have to be recorded.
+    const billed = {
+      input: named.billed_input ?? counts.input,
+      output: named.billed_output ?? counts.output,
+    }
+    const add = (counter: typeof input, tokens: number | null, modality = 'unknown'): void => {
+      if (tokens !== null) counter.add(tokens, { ...attributes, 'gen_ai.token.modality': modality })
+    }
+    const split = (counter: typeof input, total: number, parts: readonly number[]): void => {
+      let left = total
+      for (const [i, part] of parts.entries()) {
+        const own = Math.min(part, left)
+        if (own > 0) add(counter, own, MODALITIES[i])
+        left -= own
+      }
+      add(counter, left)
+    }
+    split(input, billed.input, [counts.inputAudio ?? 0, named.input_image_tokens ?? 0])
+    split(output, billed.output, [counts.outputAudio ?? 0, named.output_image_tokens ?? 0])
+    add(cacheRead, counts.cacheRead)
+    add(cacheWrite, counts.cacheWrite)
+    add(reasoning, counts.reasoning)
     if (usage.durationMs !== null) duration.record(usage.durationMs / 1000, attributes)
-    tokenUsage?.record(counts.input, { ...attributes, 'gen_ai.token.type': 'input' })
-    tokenUsage?.record(counts.output, { ...attributes, 'gen_ai.token.type': 'output' })
+    tokenUsage?.record(billed.input, { ...attributes, 'gen_ai.token.type': 'input' })
+    tokenUsage?.record(billed.output, { ...attributes, 'gen_ai.token.type': 'output' })
     const payer = { ...attributes, 'tenantkeys.paid_by': usage.paidBy }
     cost.add(usd(usage.costNanoUsd), payer)
     charged.add(usd(usage.chargedNanoUsd), payer)

@@ -135,5 +135,5 @@ function tierOf({ speed, service_tier: tier, inference_geo: geo }: JsonObject): 
   if (typeof speed === 'string' && speed !== 'standard') return speed
   if (typeof tier === 'string' && tier !== 'standard') return tier
   const isSomewhere = typeof geo === 'string' && geo !== 'global' && geo !== 'not_available'
-  return isSomewhere ? geo : null
+  return isSomewhere ? geo : tier
 }

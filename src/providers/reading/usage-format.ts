@@ -52,14 +52,13 @@ export function usageOf(format: UsageFormat, found: FoundUsage): ResponseUsage |
   const others = otherCounts(found.counts ?? {})
   if (read === null || others === null) return null
   const { model, tier } = found
-  const isStandard = typeof tier !== 'string' || STANDARD_TIERS.has(tier.toLowerCase())
   return {
     tokens: read.tokens,
     counts: { ...others, ...read.counts },
     providerCostNanoUsd: read.providerCostNanoUsd ?? null,
     quality: read.isIncomplete === true ? 'estimated' : 'measured',
     servedModel: isModelId(model) ? model : null,
-    serviceTier: isStandard ? null : tier,
+    serviceTier: tierOf(tier),
   }
 }
 
@@ -67,6 +66,11 @@ export function usageOf(format: UsageFormat, found: FoundUsage): ResponseUsage |
  * requests (T-I5). */
 const isModelId = (model: unknown): model is string =>
   typeof model === 'string' && /^[\x21-\x7e]{1,200}$/.test(model)
+
+function tierOf(tier: unknown): string | null | undefined {
+  if (typeof tier !== 'string') return undefined
+  return STANDARD_TIERS.has(tier.toLowerCase()) ? null : tier
+}
 
 /** `null`: not reported. `undefined`: reported, and no count. */
 export type Count = number | null | undefined
