@@ -101,7 +101,8 @@ export const sendRaw =
 
 export interface Seen {
   readonly status: number | null
-  readonly bytes: Buffer
+  /** A letter for every byte. */
+  readonly bytes: string
   readonly error: string | null
 }
 
@@ -132,7 +133,7 @@ export async function fetched(
   } catch (thrown) {
     error = thrown
   }
-  return { status, bytes: Buffer.concat(pieces), error: told(error) }
+  return { status, bytes: Buffer.concat(pieces).toString('latin1'), error: told(error) }
 }
 
 /** An application with the real client. @returns what it was given, or the error that it was told. */
