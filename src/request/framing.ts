@@ -84,7 +84,8 @@ function serverSentEvents(hides: boolean, onEvent: OnEvent): Framing {
     end: () => {
       // Its last event may lack the empty line.
       isHidden = false
-      if (blocks.pending.length > 0) read(blocks.pending, '\n\n')
+      const last = blocks.end()
+      if (last.length > 0) read(last, '\n\n')
       return isHidden ? null : (hiding?.kept() ?? null)
     },
     unread: () => blocks.unread,

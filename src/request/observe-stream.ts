@@ -65,22 +65,31 @@ interface Following extends Pick<Framing, 'feed' | 'end'> {
 function follow(observed: Observed, type: string): Following {
   const { signal, operation, reading } = observed
   const reader = operation.openStream()
-  let hasEnded = false
+  /** What is charged when the end marker came: nothing behind it is counted. */
+  let final: { readonly usage: ResponseUsage | null; readonly delivered: number } | null = null
   let bytes = 0
   const framing = openFraming(type, reading.hidesUsageChunk, (event) => {
     const kind = reader.push(event)
-    if (kind === 'end') hasEnded = true
+    if (kind === 'end') final ??= counted()
     return kind === 'usage-only' ? 'hide' : 'show'
   })
   // What was in no event counts as text.
   const delivered = (): number =>
     reader.deliveredEstimate() + Math.ceil(framing.unread() / BYTES_PER_TOKEN)
+  const counted = () => {
+    const usage = reader.usage()
+    const isWhole = usage === null || framing.unread() === 0
+    return {
+      usage: isWhole ? usage : atLeast(usage, delivered(), reading.bound.output),
+      delivered: delivered(),
+    }
+  }
   const finish: Following['finish'] = (outcome) => {
     signal?.removeEventListener('abort', onAbort)
-    const usage = reader.usage()
-    if (usage === null) return settleEstimated(observed, outcome, delivered(), bytes)
-    const read = framing.unread() === 0 ? usage : atLeast(usage, delivered(), reading.bound.output)
-    return settleReported(observed, outcome, read, bytes)
+    const { usage, delivered } = final ?? counted()
+    return usage === null
+      ? settleEstimated(observed, outcome, delivered, bytes)
+      : settleReported(observed, outcome, usage, bytes)
   }
   const onAbort = (): void => void finish('aborted')
   if (signal?.aborted) onAbort()
@@ -96,9 +105,9 @@ function follow(observed: Observed, type: string): Following {
       bytes += out?.length ?? 0
       return out
     },
-    hasEnded: () => hasEnded,
+    hasEnded: () => final !== null,
     delivered,
-    isComplete: () => hasEnded || reader.usage()?.quality === 'measured',
+    isComplete: () => final !== null || reader.usage()?.quality === 'measured',
     finish,
     dropped: onAbort,
   }

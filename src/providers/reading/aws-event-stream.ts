@@ -28,6 +28,8 @@ export function awsEventStream(onEvent: (event: FrameEvent) => void): {
   unread(): number
 } {
   const pending = new ByteBuffer()
+  /** Bytes that the next step waits for: a prelude, then its whole frame. */
+  let needed = PRELUDE
   let isBroken = false
   let unread = 0
   const feed = (bytes: Uint8Array): void => {
@@ -36,18 +38,19 @@ export function awsEventStream(onEvent: (event: FrameEvent) => void): {
       return
     }
     pending.append(bytes)
-    const all = pending.view()
+    if (pending.length < needed) return
+    const all = pending.take()
     let from = 0
-    while (all.length - from >= PRELUDE) {
-      const view = new DataView(all.buffer, all.byteOffset + from)
+    for (needed = PRELUDE; all.length - from >= needed; needed = PRELUDE) {
+      const view = new DataView(all.buffer, from)
       const total = view.getUint32(0)
       const headers = view.getUint32(4)
       if (total > MAX_FRAME || PRELUDE + headers + CHECKSUM > total) {
         isBroken = true
         unread += all.length - from
-        pending.clear()
         return
       }
+      needed = total
       if (all.length - from < total) break
       const frame = all.subarray(from, from + total)
       const payload = frame.subarray(PRELUDE + headers, total - CHECKSUM)
@@ -55,8 +58,7 @@ export function awsEventStream(onEvent: (event: FrameEvent) => void): {
       onEvent(unwrapped(type, new TextDecoder().decode(payload)))
       from += total
     }
-    if (from === all.length) pending.clear()
-    else if (from > 0) pending.drop(from)
+    pending.append(all.subarray(from))
   }
   return { feed, unread: () => unread }
 }

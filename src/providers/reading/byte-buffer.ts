@@ -1,11 +1,16 @@
 /**
- * Bytes that come in pieces and are needed whole. It doubles as it grows, so that a body which comes
- * byte by byte costs its length, and not its square.
+ * Bytes that come in pieces and are needed whole. Kept in pages, so that a body which comes byte by byte
+ * costs its length, and one that never ends costs no more than what was kept of it.
  *
  * @module
  */
+
+const MAX_PAGE = 1024 * 1024
+
 export class ByteBuffer {
-  #bytes: Uint8Array = new Uint8Array(0)
+  #pages: Uint8Array[] = []
+  /** Bytes used of the last page. */
+  #used = 0
   #length = 0
 
   get length(): number {
@@ -13,37 +18,40 @@ export class ByteBuffer {
   }
 
   append(piece: Uint8Array): void {
-    const length = this.#length + piece.length
-    if (length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(length, 2 * this.#bytes.length))
-      grown.set(this.#bytes.subarray(0, this.#length))
-      this.#bytes = grown
+    let rest = piece
+    const page = this.#pages.at(-1)
+    if (page !== undefined) {
+      const fits = rest.subarray(0, page.length - this.#used)
+      page.set(fits, this.#used)
+      this.#used += fits.length
+      rest = rest.subarray(fits.length)
     }
-    this.#bytes.set(piece, this.#length)
-    this.#length = length
+    if (rest.length > 0) {
+      const next = new Uint8Array(Math.max(rest.length, Math.min(this.#length, MAX_PAGE)))
+      next.set(rest)
+      this.#pages.push(next)
+      this.#used = rest.length
+    }
+    this.#length += piece.length
   }
 
-  /** What is in it, valid until the next `append`. */
-  view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
-  }
-
-  /** What is in it; it is empty after that, and the bytes are the caller's own. */
+  /** What is in it, in one piece of the caller's own; it is empty after that. */
   take(): Uint8Array {
-    const taken = this.view()
+    const all = new Uint8Array(this.#length)
+    let at = 0
+    for (const page of this.#pages) {
+      const used = page.subarray(0, this.#length - at)
+      all.set(used, at)
+      at += used.length
+    }
     this.clear()
-    return taken
-  }
-
-  /** Drops the first bytes. */
-  drop(count: number): void {
-    this.#bytes.copyWithin(0, count, this.#length)
-    this.#length -= count
+    return all
   }
 
   /** Empties it, and gives its memory back. */
   clear(): void {
-    this.#bytes = new Uint8Array(0)
+    this.#pages = []
+    this.#used = 0
     this.#length = 0
   }
 }

@@ -40,9 +40,9 @@ export class EventBlocks {
     return this.#unread
   }
 
-  /** The beginning of a block that has not ended, as far as it is kept. */
-  get pending(): Uint8Array {
-    return this.#pending.view()
+  /** No more bytes come. @returns what came of a block that has not ended, as far as it was kept. */
+  end(): Uint8Array {
+    return this.#pending.take()
   }
 
   /** @returns how many of the bytes belong to a block that has not ended. */
