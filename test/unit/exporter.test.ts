@@ -203,6 +203,18 @@ describe('the exporter', () => {
     expect(sink.writes).toEqual([5])
   })
 
+  test.each([
+    ['returns nothing', () => undefined, 0],
+    ['throws', down, 1],
+    ['never answers', () => new Promise(() => {}), 1],
+  ])('a sink whose close %s does not hinder the others, nor stop', async (_, close, told) => {
+    const other = scriptedSink(undefined, 'other')
+    const { exporter, events } = await bench([{ ...scriptedSink(), close: close as never }, other])
+    await within(30_000, exporter.stop())
+    expect(other.closed).toBe(1)
+    expect(kinds(events)).toEqual(Array.from({ length: told }, () => 'export.failed'))
+  })
+
   test('a store that does not answer is reported, and asked again', async () => {
     let broken = true
     const storage = withFaults(memory(), ({ command }) =>
