@@ -196,14 +196,22 @@ export class OutboxExporter implements Exporter {
     this.#cancelNext?.()
     this.#cancelCount()
     await this.#last
-    for (const { sink } of this.#lanes) {
-      await sink.close?.().catch(() =>
-        this.#parts.reporter.emit({
-          kind: 'export.failed',
-          sink: sink.name,
-          code: 'TK_INTERNAL',
-        }),
-      )
+    await Promise.all(this.#lanes.map(({ sink }) => this.#close(sink)))
+  }
+
+  /** Waits no longer than for a write. */
+  async #close(sink: UsageSink): Promise<void> {
+    const { timers, writeTimeoutMs, reporter } = this.#parts
+    let cancel = (): void => {}
+    const late = new Promise<never>((_, reject) => {
+      cancel = timers.after(writeTimeoutMs, () => reject(new Error('close')))
+    })
+    try {
+      await Promise.race([sink.close?.(), late])
+    } catch {
+      reporter.emit({ kind: 'export.failed', sink: sink.name, code: 'TK_INTERNAL' })
+    } finally {
+      cancel()
     }
   }
 

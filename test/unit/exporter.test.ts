@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
+import { callbackSink } from '../../src/adapters/sinks/callback.ts'
 import type { RuntimeEvent } from '../../src/kernel/events.ts'
 import type { OutboxRecord } from '../../src/storage/records.ts'
 import type { Storage } from '../../src/storage/storage.ts'
@@ -201,6 +202,34 @@ describe('the exporter', () => {
     exporter.nudge()
     await vi.advanceTimersByTimeAsync(100_000)
     expect(sink.writes).toEqual([5])
+  })
+
+  test('a callback that is slow is called once for each event', async () => {
+    const calls = new Map<string, number>()
+    const sink = callbackSink(async ({ id }) => {
+      calls.set(id, (calls.get(id) ?? 0) + 1)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    })
+    const { storage, exporter } = await bench([sink], { waiting: 600 })
+    exporter.start()
+    await vi.advanceTimersByTimeAsync(300_000)
+    expect(await waitingIn(storage)).toBe(0)
+    expect(calls.size).toBe(600)
+    // What proves that a sink is up is given to it once more (US-4).
+    expect([...calls.values()].filter((times) => times > 1).length).toBeLessThanOrEqual(4)
+    await within(1, exporter.stop())
+  })
+
+  test.each([
+    ['returns nothing', () => undefined, 0],
+    ['throws', down, 1],
+    ['never answers', () => new Promise(() => {}), 1],
+  ])('a sink whose close %s does not hinder the others, nor stop', async (_, close, told) => {
+    const other = scriptedSink(undefined, 'other')
+    const { exporter, events } = await bench([{ ...scriptedSink(), close: close as never }, other])
+    await within(30_000, exporter.stop())
+    expect(other.closed).toBe(1)
+    expect(kinds(events)).toEqual(Array.from({ length: told }, () => 'export.failed'))
   })
 
   test('a store that does not answer is reported, and asked again', async () => {

@@ -11,10 +11,13 @@ export interface CallbackSinkOptions {
   readonly name?: string | undefined
 }
 
+/** A write that went on for longer could time out, and all of its events would come again. */
+const MAX_WORK_MS = 10_000
+
 /**
  * The event counts as taken when `onEvent` has returned, or the promise it returned is fulfilled. When
  * it throws the event comes again; when it goes on to throw for this event while it takes others, the
- * event is set aside.
+ * event is set aside. One that is slow is given the events of a batch over several writes.
  */
 export function callbackSink(
   onEvent: (event: ExportedEvent) => unknown,
@@ -26,7 +29,9 @@ export function callbackSink(
     write: async (events) => {
       const accepted: string[] = []
       let failed: { readonly error: unknown } | null = null
+      const startedMs = performance.now()
       for (const event of events) {
+        if (accepted.length > 0 && performance.now() - startedMs > MAX_WORK_MS) break
         try {
           await onEvent(exportedEvent(event))
           accepted.push(event.id)
