@@ -17,7 +17,8 @@ import {
 import type { WallClock } from '../../src/kernel/clock.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import type { StoreUnderTest } from '../../src/testing/index.ts'
-import type { TestDatabase } from './postgres-server.ts'
+import { emptying } from './postgres-emptied.ts'
+import type { Row, TestDatabase } from './postgres-server.ts'
 
 export interface PostgresStore extends StoreUnderTest {
   readonly schema: string
@@ -91,8 +92,8 @@ export async function postgresStore(
 }
 
 /**
- * Stores in one PGlite, which takes seconds to start. It is a single session of a superuser, so it
- * is told to be the login role, as a connection of that role would be.
+ * Stores in one PGlite, which takes seconds to start, in schemas that are used again. It is a single
+ * session of a superuser, so it is told to be the login role, as a connection of that role would be.
  */
 export function pgliteStores(): {
   make(options: { readonly clock: WallClock }): Promise<StoreUnderTest>
@@ -105,9 +106,11 @@ export function pgliteStores(): {
     await db.exec('CREATE ROLE app LOGIN')
     return { db, folder }
   }
+  const free: string[] = []
   const end = async (): Promise<void> => {
     const running = await shared
     shared = null
+    free.length = 0
     if (running === null) return
     await running.db.close()
     await rm(running.folder, { recursive: true, force: true })
@@ -115,11 +118,14 @@ export function pgliteStores(): {
   const make = async ({ clock }: { readonly clock: WallClock }): Promise<StoreUnderTest> => {
     shared ??= start()
     const { db } = await shared
-    made += 1
-    const schema = `tk_${made}`
-    const options = { schema, roles: { members: ['app'] }, testClock: true }
     await db.exec('SET SESSION AUTHORIZATION postgres')
-    for (const { sql } of postgresMigrations(options)) await db.exec(sql)
+    const used = free.pop()
+    const schema = used ?? `tk_${++made}`
+    const options = { schema, roles: { members: ['app'] }, testClock: true }
+    const setup = used
+      ? [await emptying(async (sql, params) => (await db.query<Row>(sql, params)).rows, used)]
+      : postgresMigrations(options).map(({ sql }) => sql)
+    for (const sql of setup) await db.exec(sql)
     await db.exec('SET SESSION AUTHORIZATION app')
     const open = (): Storage => postgres({ ...options, client: db, listen: db, clock })
     return {
