@@ -149,27 +149,30 @@ export const SQL_BANK: readonly SqlSabotage[] = [
     '> c_limit[k] - c_posted[k] THEN 2',
     '> 0 THEN 2',
   ),
-  one(
-    'ledger.settle of a live hold answers to an id of another tenant',
-    'a settle takes the hold of another tenant',
-    SETTLE,
-    'e.id = q.id AND e.tenant_id = q.tenant',
-    'e.id = q.id',
-  ),
-  one(
-    'ledger.void answers to an id of another tenant',
-    'a void takes the hold of another tenant',
-    VOID,
-    'e.id = q.id AND e.tenant_id = q.tenant',
-    'e.id = q.id',
-  ),
-  one(
-    'ledger.extend answers to an id of another tenant',
-    'an extend takes the hold of another tenant',
-    EXTEND,
-    'e.id = q.id AND e.tenant_id = q.tenant',
-    'e.id = q.id',
-  ),
+  {
+    only: 'ledger.settle of a live hold answers to an id of another tenant',
+    what: 'a settle takes the hold of another tenant',
+    changes: [
+      [SETTLE, 'e.id = q.id AND e.tenant_id = q.tenant', 'e.id = q.id'],
+      [SETTLE, 'o.id = q.id AND o.tenant_id = q.tenant', 'o.id = q.id'],
+    ],
+  },
+  {
+    only: 'ledger.void answers to an id of another tenant',
+    what: 'a void takes the hold of another tenant',
+    changes: [
+      [VOID, 'e.id = q.id AND e.tenant_id = q.tenant', 'e.id = q.id'],
+      [VOID, 'o.id = q.id AND o.tenant_id = q.tenant', 'o.id = q.id'],
+    ],
+  },
+  {
+    only: 'ledger.extend answers to an id of another tenant',
+    what: 'an extend takes the hold of another tenant',
+    changes: [
+      [EXTEND, 'e.id = q.id AND e.tenant_id = q.tenant', 'e.id = q.id'],
+      [EXTEND, 'o.id = q.id AND o.tenant_id = coalesce(q.tenant, o.tenant_id)', 'o.id = q.id'],
+    ],
+  },
   one(
     'a hold of the last millisecond is charged to its month (31 days',
     'a hold settles into the running month',
@@ -276,7 +279,7 @@ export const SQL_BANK: readonly SqlSabotage[] = [
     '',
   ),
   one(
-    'extend',
+    'a bad item in the middle of a batch fails alone',
     'an extend may lower a hold',
     'tk_more_v1',
     'CASE WHEN least_change >= 0 THEN more END',
