@@ -8,6 +8,40 @@ import { TenantKeysError } from '../kernel/errors.ts'
 /** Items of one transaction, at most. */
 export const MAX_BATCH = 256
 
+/** Errors that an item or its rows may be the reason of, and not the store. */
+const OF_ITEMS: ReadonlySet<string> = new Set([
+  'TK_INPUT_INVALID',
+  'TK_STORE_CORRUPT',
+  'TK_INTERNAL',
+])
+
+/**
+ * Runs a batch, and when it fails over one of its items, each half of it, so that one caller's item
+ * fails alone. A batch that fails has changed nothing.
+ */
+export async function runApart<I, R>(
+  run: (items: readonly I[]) => Promise<readonly R[]>,
+  items: readonly I[],
+): Promise<readonly PromiseSettledResult<R>[]> {
+  try {
+    const results = await run(items)
+    return items.map((_, i) => {
+      const value = results[i]
+      return value === undefined
+        ? { status: 'rejected', reason: new TenantKeysError('TK_INTERNAL') }
+        : { status: 'fulfilled', value }
+    })
+  } catch (error) {
+    const ofItem = !TenantKeysError.isInstance(error) || OF_ITEMS.has(error.code)
+    if (items.length === 1 || !ofItem) {
+      return items.map(() => ({ status: 'rejected', reason: error }))
+    }
+    const half = Math.ceil(items.length / 2)
+    const first = await runApart(run, items.slice(0, half))
+    return [...first, ...(await runApart(run, items.slice(half)))]
+  }
+}
+
 /**
  * Merges the calls of one tick, and of the time a batch is under way, into the next batch. A lone
  * caller goes at once.
@@ -22,16 +56,13 @@ export function batched<I, R>(
   const drain = async (): Promise<void> => {
     while (queue.length > 0) {
       const batch = queue.splice(0, MAX_BATCH)
-      try {
-        const results = await run(batch.map((w) => w.item))
-        batch.forEach((w, i) => {
-          const result = results[i]
-          if (result === undefined) w.reject(new TenantKeysError('TK_INTERNAL'))
-          else w.resolve(result)
-        })
-      } catch (error) {
-        for (const w of batch) w.reject(error)
-      }
+      const items = batch.map((w) => w.item)
+      const answers = await runApart(run, items)
+      batch.forEach((w, i) => {
+        const answer = answers[i]!
+        if (answer.status === 'fulfilled') w.resolve(answer.value)
+        else w.reject(answer.reason)
+      })
     }
     running = false
   }

@@ -12,7 +12,6 @@
  * @module
  */
 import type {
-  AccountRef,
   Amounts,
   Counter,
   ExtendItem,
@@ -28,6 +27,7 @@ import type {
   VoidItem,
   VoidResult,
 } from '../storage/ledger-records.ts'
+import { isAsked, isExtend, isReserve, isSettle, isVoid } from './item-checks.ts'
 import { type Decision, decide } from './ledger-decide.ts'
 import {
   amountOf,
@@ -46,13 +46,11 @@ import {
   unitsOf,
   withHeld,
 } from './ledger-lines.ts'
-import { isAmount } from './money.ts'
 import { add, subBucketMs } from './rate.ts'
 
 export type { LedgerRows } from './ledger-lines.ts'
 
 const SWEEP_ON_REFUSAL = 64
-const MAX_TTL_MS = 86_400_000
 const NONE: Amounts = {}
 const MISMATCH = { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null } as const
 const INVALID = { ok: false, code: 'TK_INPUT_INVALID', denial: null } as const
@@ -62,7 +60,7 @@ const INVALID = { ok: false, code: 'TK_INPUT_INVALID', denial: null } as const
  * nothing). Replaying an id with the same parameters gives the same answer; a refused id is not kept.
  */
 export function reserve(rows: LedgerRows, item: ReserveItem): ReserveResult {
-  if (!isTtl(item.ttlMs) || !isPath(item.accounts) || !areAmounts(item.amounts)) return INVALID
+  if (!isReserve(item)) return INVALID
   const known = rows.hold(item.holdId)
   if (known) return replayReserve(rows, known, item)
   // Its hold was pruned: the call was made and charged long ago.
@@ -119,7 +117,7 @@ export function preview(
   rows: LedgerRows,
   item: Omit<ReserveItem, 'holdId' | 'ttlMs' | 'call'>,
 ): ReserveResult {
-  if (!isPath(item.accounts) || !areAmounts(item.amounts)) return INVALID
+  if (!isAsked(item)) return INVALID
   if (!ownPath(rows, item.tenantId, item.accounts)) return INVALID
   const { counters, overflows, refusal } = decideOn(rows, item)
   if (refusal) return { ok: false, ...refusal }
@@ -136,7 +134,7 @@ export function preview(
 /** Raises a live hold to absolute totals and moves its expiry. Never lowers it, and never moves it: a
  * line that has no room for more refuses, whether it names a pool or not. */
 export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
-  if (!isTtl(item.ttlMs) || !isSequence(item.sequence) || !areAmounts(item.amounts)) return INVALID
+  if (!isExtend(item)) return INVALID
   const hold = rows.hold(item.holdId)
   if (!hold || hold.tenantId !== item.tenantId)
     return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND', denial: null }
@@ -176,7 +174,7 @@ export function extend(rows: LedgerRows, item: ExtendItem): ExtendResult {
  * settle wins; the same again gives the same answer, another amount is a mismatch.
  */
 export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
-  if (!areAmounts(item.actual) || !isAmount(item.usage.costNanoUsd)) return INVALID
+  if (!isSettle(item)) return INVALID
   const hold = rows.hold(item.holdId)
   if (!hold || hold.tenantId !== item.tenantId)
     return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND' }
@@ -229,6 +227,7 @@ export function settle(rows: LedgerRows, item: SettleItem): SettleResult {
 
 /** Releases a hold of a call that cost nothing. */
 export function voidHold(rows: LedgerRows, item: VoidItem): VoidResult {
+  if (!isVoid(item)) return { ok: false, code: 'TK_INPUT_INVALID' }
   const hold = rows.hold(item.holdId)
   if (!hold || hold.tenantId !== item.tenantId)
     return { ok: false, code: 'TK_BUDGET_HOLD_NOT_FOUND' }
@@ -343,14 +342,6 @@ function linesOf(rows: LedgerRows, hold: Hold): Counter[] {
   const pools = [...new Set(hold.overflows.map((o) => o.to))].map((id) => ({ id, depth: 0 }))
   return lockPath(rows, [...hold.accounts, ...pools])
 }
-
-// Callers have checked what they send. These keep the defect of one caller out of the sums, and out
-// of the batch of the others. Adapters that do not run these rules run these checks.
-export const areAmounts = (amounts: Amounts): boolean => Object.values(amounts).every(isAmount)
-export const isTtl = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= MAX_TTL_MS
-export const isSequence = (n: number): boolean => Number.isSafeInteger(n) && n >= 1
-export const isPath = (accounts: readonly AccountRef[]): boolean =>
-  new Set(accounts.map((a) => a.id)).size === accounts.length
 
 function release(rows: LedgerRows, hold: Hold): void {
   linesOf(rows, hold)

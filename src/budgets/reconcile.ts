@@ -6,7 +6,7 @@
  */
 import type { ChargedUsage, LedgerSnapshot, Repair, Sums } from '../storage/ledger-entries.ts'
 import type { Counter, Hold, HoldLine } from '../storage/ledger-records.ts'
-import { amountOf, lineOf, sameAmounts, sameCounter } from './ledger-lines.ts'
+import { amountOf, isLine, lineOf, sameAmounts, sameCounter } from './ledger-lines.ts'
 import { MIN_HOLD_AGE_MS } from './prune.ts'
 import { periodOf } from './windows.ts'
 
@@ -197,6 +197,10 @@ function pairDrift(
   return hold.state === row.state && sameAmounts(hold.actual, row.amounts) ? null : 'hold_differs'
 }
 
+/** A budget is seen by calls from when the transaction that made it is committed, which is a while
+ * after the time it carries: calls that began in between were never charged to it. */
+const SEEN_AFTER_MS = 300_000
+
 /** Of calls that began when both were there, and that both count, the parent saw each. */
 function parentDrifts(snapshot: LedgerSnapshot): readonly Drift[] {
   const budgets = new Map(snapshot.counters.map((c) => [budgetOf(c), c]))
@@ -210,6 +214,8 @@ function parentDrifts(snapshot: LedgerSnapshot): readonly Drift[] {
       const parent = child && parentOf(child, parents, budgets)
       if (!parent || parent.periodStartMs !== line.periodStartMs) continue
       if (parent.createdAtMs > row.startedAtMs) continue
+      const isCharged = row.lines.some((l) => isLine(parent, l))
+      if (!isCharged && row.startedAtMs < parent.createdAtMs + SEEN_AFTER_MS) continue
       charged.set(budgetOf(parent), { parent, amount: amountOf(row.amounts, line.unit) })
     }
     for (const [key, { amount }] of charged) below.set(key, (below.get(key) ?? 0n) + amount)

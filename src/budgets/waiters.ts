@@ -11,7 +11,7 @@
 import type { MonotonicClock, Timers } from '../kernel/clock.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import type { ReserveItem, ReserveResult } from '../storage/ledger-records.ts'
-import { MAX_BATCH } from './batches.ts'
+import { MAX_BATCH, runApart } from './batches.ts'
 import type { ReserveOptions } from './budget-guard.ts'
 
 /** What happens elsewhere is looked for after 25 ms, then after twice as long, up to 250 ms. */
@@ -95,25 +95,19 @@ export function reserveQueue(parts: ReserveQueueParts): ReserveQueue {
   const decide = async (callers: readonly Caller[]): Promise<void> => {
     if (callers.length === 0) return
     for (const caller of callers) caller.deciding = true
-    try {
-      const results = await parts.run(callers.map((c) => c.item))
-      callers.forEach((caller, i) => {
-        caller.deciding = false
-        answer(caller, results[i])
-      })
-    } catch (error) {
-      for (const caller of callers) {
-        caller.deciding = false
-        fail(caller, error)
-      }
-    }
+    const items = callers.map((c) => c.item)
+    const answers = await runApart(parts.run, items)
+    callers.forEach((caller, i) => {
+      const result = answers[i]!
+      caller.deciding = false
+      if (result.status === 'fulfilled') answer(caller, result.value)
+      else fail(caller, result.reason)
+    })
   }
 
-  const answer = (caller: Caller, result: ReserveResult | undefined): void => {
+  const answer = (caller: Caller, result: ReserveResult): void => {
     caller.uncertain = false
-    if (result === undefined)
-      finish(caller, () => caller.reject(new TenantKeysError('TK_INTERNAL')))
-    else if (caller.left) leave(caller, result.ok)
+    if (caller.left) leave(caller, result.ok)
     else if (result.ok || result.code !== 'TK_BUDGET_CONTENDED' || isLate(caller)) {
       finish(caller, () => caller.resolve(result))
     } else {

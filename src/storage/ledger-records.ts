@@ -259,7 +259,10 @@ export interface VoidItem {
 
 export type VoidResult =
   | { readonly ok: true; readonly replayed: boolean }
-  | { readonly ok: false; readonly code: 'TK_BUDGET_HOLD_NOT_FOUND' | 'TK_BUDGET_HOLD_MISMATCH' }
+  | {
+      readonly ok: false
+      readonly code: 'TK_BUDGET_HOLD_NOT_FOUND' | 'TK_BUDGET_HOLD_MISMATCH' | 'TK_INPUT_INVALID'
+    }
 
 /** Tokens by class. `input` and `output` are totals; the others are parts of them; `null`: the
  * provider does not report it. */

@@ -36,45 +36,25 @@
  * @module
  */
 import type { Also } from './also.ts'
-import type {
-  LedgerSnapshot,
-  NewEntry,
-  PostedEntry,
-  PruneQuery,
-  Repair,
-  Repricing,
-} from './ledger-entries.ts'
-import type {
-  AccountRef,
-  Amounts,
-  Counter,
-  ExtendItem,
-  ExtendResult,
-  Hold,
-  LineState,
-  PeriodHistory,
-  ReserveItem,
-  ReserveResult,
-  SettleItem,
-  SettleResult,
-  Unit,
-  UsageRecord,
-  VoidItem,
-  VoidResult,
-  Window,
-} from './ledger-records.ts'
+import type { LedgerCommands, NewBudget } from './ledger-commands.ts'
+import type { OutboxCommands } from './outbox-commands.ts'
+import type { Page, PageQuery } from './page.ts'
 import type {
   AuditRecord,
   CredentialSource,
   DekRecord,
   KeyRecord,
   KeyState,
-  OutboxRecord,
   PlanRef,
-  QuarantinedEvent,
   SecretRecord,
   TenantRecord,
 } from './records.ts'
+import type { UsageCommands } from './usage-commands.ts'
+
+export type * from './ledger-commands.ts'
+export type * from './outbox-commands.ts'
+export type * from './page.ts'
+export type * from './usage-commands.ts'
 
 export interface Storage {
   readonly contractVersion: 1
@@ -129,19 +109,6 @@ export interface StorageCapabilities {
 export interface EpochReading {
   readonly epoch: number
   readonly nowMs: number
-}
-
-/** A page in id order. `next` is the cursor of the page after it; `null`: this was the last. */
-export interface Page<T> {
-  readonly items: readonly T[]
-  readonly next: string | null
-}
-
-export interface PageQuery {
-  /** Cursor of an earlier page; `null`: from the start. */
-  readonly after: string | null
-  /** 1 to 1000. */
-  readonly limit: number
 }
 
 /** What being on a plan means for a tenant. Of no plan: `plan` is `null` and there are no budgets. */
@@ -242,230 +209,6 @@ export interface DekCommands {
 
 /** Seals one data key may make in its life: 2^32 of SP 800-38D section 8.3, less 10 %. */
 export const MAX_SEALS_PER_DEK = 3_865_470_566
-
-export interface BudgetKey {
-  readonly tenantId: string
-  readonly account: AccountRef
-  readonly unit: Unit
-  readonly window: Window
-}
-
-export interface NewBudget extends BudgetKey {
-  readonly zone: string
-  readonly limit: bigint
-  /** Default `all`. */
-  readonly counts?: 'all' | 'platform'
-  /** Pool that takes over what this budget refuses; its tenant must lie on this account's path.
-   * Default `null`: none. */
-  readonly overflow?: AccountRef | null
-  /** Ascending percentages of the limit, 1 to 1000; default none. */
-  readonly alerts?: readonly number[]
-  readonly source: string
-}
-
-export interface NewLimit extends BudgetKey {
-  readonly limit: bigint
-}
-
-export interface BudgetPeriods {
-  readonly limit: bigint
-  readonly ended: readonly PeriodHistory[]
-}
-
-export interface LedgerCommands {
-  /** Creates a counter at zero, or changes the limit of the one that is there and keeps its sums.
-   * @throws TK_TENANT_NOT_FOUND; TK_INPUT_INVALID when the account is neither the tenant's own nor
-   *   that of a key of its, or when the zone of an existing one would change. */
-  setBudget(budget: NewBudget, also: Also): Promise<Counter>
-  /**
-   * Changes the limits of budgets that are there, all of them or none, and nothing else of them but
-   * that they are `explicit` from now on.
-   * @throws TK_BUDGET_NOT_FOUND when a tenant has no such budget; TK_STORE_CONFLICT when a limit would
-   *   be below what is posted and held.
-   */
-  setLimits(limits: readonly NewLimit[], also: Also): Promise<readonly Counter[]>
-  /** @returns false when there was none. Holds in flight settle without it. */
-  removeBudget(budget: BudgetKey, also: Also): Promise<boolean>
-  /** Counters of one tenant's accounts, rolled to the present, by account id, unit, window. */
-  budgets(tenantId: string): Promise<readonly LineState[]>
-  /** The limit of a budget and its ended periods, newest first, at most `limit` of them; periods that
-   * no call touched are left out. `null`: the tenant has no such budget. */
-  periods(query: BudgetKey & { readonly limit: number }): Promise<BudgetPeriods | null>
-  reserve(items: readonly ReserveItem[]): Promise<readonly ReserveResult[]>
-  /** As reserve decides, but holds nothing. */
-  preview(item: {
-    readonly tenantId: string
-    readonly accounts: readonly AccountRef[]
-    readonly amounts: Amounts
-    readonly paidBy?: 'tenant' | 'platform'
-  }): Promise<ReserveResult>
-  extend(items: readonly ExtendItem[]): Promise<readonly ExtendResult[]>
-  settle(items: readonly SettleItem[]): Promise<readonly SettleResult[]>
-  void(items: readonly VoidItem[]): Promise<readonly VoidResult[]>
-  /** Expires at most `limit` holds whose time is up. @returns how many. */
-  sweep(limit: number): Promise<number>
-  hold(at: { readonly tenantId: string; readonly holdId: string }): Promise<Hold | null>
-  /** Changes a counter by an entry; `also` is written when it is new. The account is checked as by
-   * setBudget. @throws TK_TENANT_NOT_FOUND, TK_BUDGET_NOT_FOUND, TK_BUDGET_ENTRY_MISMATCH,
-   *   TK_INPUT_INVALID */
-  post(entry: NewEntry, also: Also): Promise<PostedEntry>
-  /** Everything a reconciliation compares, of a tenant and all below it; `null`: no such tenant. It
-   * reads every usage row of theirs. */
-  audit(tenantId: string): Promise<LedgerSnapshot | null>
-  /** @returns false when there was nothing to mend any more; then `also` is not written. */
-  repair(repair: Repair, also: Also): Promise<boolean>
-  /**
-   * Gives a usage row its price: writes the row, an entry for each budget in US dollars that it was
-   * charged to, their counters or history, an event `usage.repriced` and `also` in one step.
-   * @returns the row as it now is; `null` when the tenant has no such row or it says something else by
-   *   now, and nothing was written.
-   * @throws TK_INPUT_INVALID when what is used would fall below zero or leave 64 bits;
-   *   TK_BUDGET_ENTRY_MISMATCH
-   */
-  reprice(item: Repricing, also: Also): Promise<UsageRecord | null>
-  /** Forgets finished holds, none of whose events waits in the outbox, oldest id first; usage rows
-   * stay. A pruned hold that was settled refuses its id for good, by its usage row.
-   * @returns how many. @throws TK_INPUT_INVALID */
-  prune(query: PruneQuery): Promise<number>
-}
-
-/** What usage rows are told apart by. `billable` is `true` or `false` as text; `tag:team` is the tag
- * `team`. */
-export type UsageAttribute =
-  | 'key'
-  | 'scope'
-  | 'provider'
-  | 'model'
-  | 'operation'
-  | 'billable'
-  | `tag:${string}`
-
-/** What usage can be grouped by. */
-export type UsageDimension = 'tenant' | 'day' | UsageAttribute
-
-/** Which usage rows are meant. */
-export interface UsageFilter {
-  /** Settled at or after; `null`: from the start. */
-  readonly fromMs: number | null
-  /** Settled before; `null`: until now. */
-  readonly untilMs: number | null
-  /** Only rows with these values; `null`: that have none. Default: all. */
-  readonly where?: Readonly<Partial<Record<UsageAttribute, string | null>>>
-}
-
-export interface UsageDay {
-  /** For example `2026-01-15`. */
-  readonly day: string
-  readonly fromMs: number
-  readonly untilMs: number
-}
-
-export interface UsageQuery extends UsageFilter {
-  /** `null`: all tenants. */
-  readonly tenantId: string | null
-  readonly by: readonly UsageDimension[]
-  /** With `day` among `by`: the days, ascending, that do not overlap; rows of no such day are left out. */
-  readonly days?: readonly UsageDay[]
-  /** Groups behind this one: its values, in the order of `by`. Default: from the first. */
-  readonly after?: readonly (string | null)[] | null
-  /** At most so many groups; default all. */
-  readonly limit?: number
-}
-
-/** One group; the dimensions not asked for are `null`. */
-export interface UsageTotal {
-  readonly tenant: string | null
-  readonly key: string | null
-  readonly scope: string | null
-  readonly provider: string | null
-  readonly model: string | null
-  readonly operation: string | null
-  readonly billable: string | null
-  readonly day: string | null
-  /** Of the tags asked for, without `tag:`. */
-  readonly tags: Readonly<Record<string, string | null>>
-  /** Attempts that were charged, also with nothing. */
-  readonly calls: number
-  /** Of these: answered to the end. */
-  readonly completedCalls: number
-  readonly estimatedCalls: number
-  readonly unknownCalls: number
-  readonly billableCalls: number
-  /** Of these: part of the input came from the provider's cache. */
-  readonly cacheHitCalls: number
-  readonly inputTokens: number
-  readonly cacheReadTokens: number
-  readonly cacheWriteTokens: number
-  readonly cacheWrite1hTokens: number
-  readonly inputAudioTokens: number
-  readonly outputTokens: number
-  readonly reasoningTokens: number
-  readonly outputAudioTokens: number
-  readonly costNanoUsd: bigint
-  /** The part of the cost that billable calls made. */
-  readonly billableCostNanoUsd: bigint
-  readonly chargedNanoUsd: bigint
-  /** Units of the host's own, as budgets of the unit `credits` count them. */
-  readonly credits: bigint
-  /** Calls whose duration was measured, and the sum of their durations. */
-  readonly timedCalls: number
-  readonly durationMs: number
-  readonly responseBytes: number
-}
-
-export interface UsageListQuery extends UsageFilter {
-  readonly tenantId: string
-  /** Rows behind this one; `null`: from the first. */
-  readonly after: { readonly settledAtMs: number; readonly id: string } | null
-  readonly limit: number
-}
-
-export interface UsageCommands {
-  /** In order of the dimensions asked for, absent values first. Summed by the store: at most `limit`
-   * groups are in memory. */
-  totals(query: UsageQuery): Promise<readonly UsageTotal[]>
-  /** In order of settlement, then of id. */
-  list(query: UsageListQuery): Promise<readonly UsageRecord[]>
-  get(at: { readonly tenantId: string; readonly id: string }): Promise<UsageRecord | null>
-}
-
-export interface Backlog {
-  /** Events to be exported, leased ones too. */
-  readonly waiting: number
-  readonly quarantined: number
-  /** When the oldest that waits was written; `null`: none waits. */
-  readonly oldestAtMs: number | null
-}
-
-export interface OutboxCommands {
-  /** Takes up to `limit` events nobody else has leased, oldest first, for `leaseMs`. */
-  lease(query: { readonly limit: number; readonly leaseMs: number }): Promise<{
-    readonly leaseId: string
-    readonly events: readonly OutboxRecord[]
-  }>
-  /** Removes events that this lease still holds. @returns how many. */
-  ack(at: { readonly leaseId: string; readonly ids: readonly string[] }): Promise<number>
-  /** Gives back events that this lease still holds; no lease is handed them for `delayMs` more, 0 to
-   * 86,400,000. @returns how many. */
-  release(at: {
-    readonly leaseId: string
-    readonly ids: readonly string[]
-    readonly delayMs: number
-  }): Promise<number>
-  /** Sets aside events that this lease still holds: they stay, and no lease is handed them until they
-   * are requeued. @returns how many. */
-  quarantine(at: {
-    readonly leaseId: string
-    readonly events: readonly { readonly id: string; readonly reason: string }[]
-  }): Promise<number>
-  /** What was set aside, in order of id. */
-  quarantined(query: PageQuery): Promise<Page<QuarantinedEvent>>
-  /** Puts events that were set aside back into the queue, with no attempts; `also` is written unless
-   * none of them was. @returns how many. */
-  requeue(ids: readonly string[], also: Also): Promise<number>
-  /** How much waits. Counts up to `limit` of each, so that a large queue costs no more than that. */
-  backlog(query: { readonly limit: number }): Promise<Backlog>
-}
 
 export interface AuditCommands {
   /** One root's chain from its start; the cursor is the sequence number. `*`: acts of no tenant. */

@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { findDrifts } from '../../src/budgets/reconcile.ts'
@@ -16,6 +25,17 @@ const TENANT = 'acme'
 const ROOM_LEFT_BYTES = 400_000
 const LIMIT = 10n ** 15n
 
+/** Root may, unless a container has taken the right away: tried out before the tests are declared. */
+const CAN_MOUNT = mayMount()
+
+function mayMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'tenantkeys-mount-'))
+  const isMounted = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', folder]).status === 0
+  if (isMounted) execFileSync('umount', [folder])
+  rmdirSync(folder)
+  return isMounted
+}
+
 const fileOf = temporaryFiles()
 let cluster: PostgresCluster | null = null
 let mounted: string | null = null
@@ -27,13 +47,12 @@ afterEach(async () => {
   mounted = null
 })
 
-/** A file system of so many MB; null when this machine does not let us have one. */
-function smallDisk(name: string, megabytes: number): string | null {
+/** A file system of so many MB. @throws when this machine does not let us have one. */
+function smallDisk(name: string, megabytes: number): string {
   const folder = fileOf(name)
   mkdirSync(folder)
   for (const path of [fileOf(''), folder]) chmodSync(path, 0o755)
-  const options = ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder]
-  if (spawnSync('mount', options).status !== 0) return null
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
   mounted = folder
   chmodSync(folder, 0o777)
   return folder
@@ -91,17 +110,12 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
     120_000,
   )
 
-  const disk = process.getuid?.() === 0 && process.platform === 'linux'
-  if (!disk) console.warn('SKIPPED: a full disk; only root can mount a small one')
+  const disk = CAN_MOUNT || process.env.TENANTKEYS_REQUIRE_ALL === '1'
+  if (!disk) console.warn('SKIPPED: a full disk; it takes the right to mount a small one')
   it.skipIf(skipsPostgres(kind) || !disk)(
     'T-U9 a full disk refuses with a typed error, keeps all that was acknowledged, and takes up again when there is room',
-    async (context) => {
+    async () => {
       const folder = smallDisk(`disk-${kind}`, 160)
-      if (folder === null) {
-        console.warn('SKIPPED: a full disk; this machine does not let root mount one')
-        context.skip()
-        return
-      }
       cluster = await startPostgres({
         kind,
         fsync: true,

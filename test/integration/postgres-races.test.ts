@@ -7,6 +7,7 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { postgres } from '../../src/adapters/postgres/index.ts'
+import { findDrifts } from '../../src/budgets/reconcile.ts'
 import {
   ask,
   codeOf,
@@ -149,6 +150,54 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('PostgreSQL
     await pool.end()
     expect(later).toHaveLength(1)
     expect(await sums('twice')).toEqual({ posted: 0n, held: 10n })
+  })
+
+  it('a call that began before a budget above it was committed is no drift of that budget', async () => {
+    const { ledger, usage } = store.storage
+    await tenants(store.storage, 'above', 'below<above')
+    await budget('below', 100n)
+    const path = [tenantAccount('below', 1), tenantAccount('above', 0)]
+    const pool = new pg.Pool({ connectionString: database.url(HOST_ROLE), max: 1 })
+    const item = ask('below', 10n, { accounts: path })
+    let reserved = 0
+    const gated = {
+      totalCount: 0,
+      query: (config: pg.QueryConfig) => pool.query(config),
+      connect: async () => {
+        const client = await pool.connect()
+        return {
+          query: async (config: pg.QueryConfig) => {
+            if (config.text === 'COMMIT') {
+              // The budget has its time already, and nobody else sees it.
+              const result = one(await ledger.reserve([item]))
+              reserved = result.ok ? result.lines.length : 0
+            }
+            return client.query(config)
+          },
+          release: (destroy?: boolean) => client.release(destroy),
+          on: client.on.bind(client),
+          removeListener: client.removeListener.bind(client),
+        }
+      },
+    }
+    const slow = postgres({ client: gated as never, roles: ROLES })
+    const of = { ...BUDGET, tenantId: 'above', account: tenantAccount('above'), source: 'explicit' }
+    await slow.ledger.setBudget({ ...of, limit: 50n }, NONE)
+    await pool.end()
+    expect(reserved).toBe(1)
+    await ledger.settle([settleOf('below', item.holdId, 10n)])
+    const snapshot = (await ledger.audit('above'))!
+    const made = snapshot.counters.find((counter) => counter.tenantId === 'above')!
+    const row = await usage.get({ tenantId: 'below', id: item.holdId })
+    expect(row!.startedAtMs).toBeGreaterThanOrEqual(made.createdAtMs)
+    expect(findDrifts(snapshot, 0)).toEqual([])
+    // Had it been there long before, the call would have had to charge it.
+    const counters = snapshot.counters.map((counter) =>
+      counter === made ? { ...made, createdAtMs: row!.startedAtMs - 300_000 } : counter,
+    )
+    expect(findDrifts({ ...snapshot, counters }, 0)).toMatchObject([
+      { kind: 'parent_below_children', tenantId: 'above', expected: 10n, found: 0n },
+    ])
   })
 
   it('T-B12 a plan that is put in place and a period that ends do not wait for each other', async () => {

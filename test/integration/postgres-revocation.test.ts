@@ -16,7 +16,7 @@ import { workersOf } from '../support/workers.ts'
 import type { RevocationArgs, RevocationOrder, Revoked, Watched } from './revocation-worker.ts'
 
 const FULL = process.env.TENANTKEYS_FORCE === '1'
-const PROCESSES = 8
+const PROCESSES = FULL ? 8 : 4
 const PUSHED = FULL ? 500 : 40
 /** Each of these takes up to 2 s. */
 const UNPUSHED = FULL ? 30 : 4

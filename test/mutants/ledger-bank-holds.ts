@@ -7,6 +7,7 @@
 const LEDGER = 'budgets/ledger.ts'
 const LINES = 'budgets/ledger-lines.ts'
 const WINDOWS = 'budgets/windows.ts'
+const CHECKS = 'budgets/item-checks.ts'
 const COUNTERS = 'budgets/counters.ts'
 
 /** Case that must notice, what is broken, file, and the change. */
@@ -115,9 +116,24 @@ export const HOLDS: readonly Entry[] = [
   [
     'T-B9',
     'amounts are not looked at',
-    LEDGER,
-    'Object.values(amounts).every(isAmount)',
-    'amounts !== null',
+    CHECKS,
+    '!isUnit(unit) || !isAmount(amounts[unit])',
+    '!isUnit(unit)',
+  ],
+  ['T-B9', 'counts of tokens are not looked at', CHECKS, '  areTokens(usage.tokens) &&\n', ''],
+  [
+    'T-B9',
+    'a draft says whose its row is',
+    CHECKS,
+    '  NOT_OF_A_DRAFT.every((field) => !(field in usage)) &&\n',
+    '',
+  ],
+  [
+    'T-B9',
+    'ids are not looked at',
+    CHECKS,
+    'isText(value) && value.length > 0 && value.length <= MAX_ID',
+    'value !== null',
   ],
   [
     'T-B10',

@@ -122,14 +122,14 @@ export const SQL_BANK: readonly SqlSabotage[] = [
     'u.tenant_id IS NULL',
   ),
   one(
-    'no stretch of that length sees more than the limit',
+    'rate_minute: at random times no stretch of that length',
     'a rate is not consumed',
     RESERVE,
     's_bucket[s_at[k] + 1] + a;',
     's_bucket[s_at[k] + 1] + 0;',
   ),
   one(
-    'no stretch of that length sees more than the limit',
+    'rate_minute: at random times no stretch of that length',
     'ten sub-buckets are counted, not eleven',
     'tk_slide_v1',
     '12 - least(passed, 11)',
@@ -149,27 +149,30 @@ export const SQL_BANK: readonly SqlSabotage[] = [
     '> c_limit[k] - c_posted[k] THEN 2',
     '> 0 THEN 2',
   ),
-  one(
-    'to an id of another tenant as to one that never was',
-    'a settle takes the hold of another tenant',
-    SETTLE,
-    'e.id = q.id AND e.tenant_id = q.tenant',
-    'e.id = q.id',
-  ),
-  one(
-    'to an id of another tenant as to one that never was',
-    'a void takes the hold of another tenant',
-    VOID,
-    'e.id = q.id AND e.tenant_id = q.tenant',
-    'e.id = q.id',
-  ),
-  one(
-    'to an id of another tenant as to one that never was',
-    'an extend takes the hold of another tenant',
-    EXTEND,
-    'e.id = q.id AND e.tenant_id = q.tenant',
-    'e.id = q.id',
-  ),
+  {
+    only: 'ledger.settle of a live hold answers to an id of another tenant',
+    what: 'a settle takes the hold of another tenant',
+    changes: [
+      [SETTLE, 'e.id = q.id AND e.tenant_id = q.tenant', 'e.id = q.id'],
+      [SETTLE, 'o.id = q.id AND o.tenant_id = q.tenant', 'o.id = q.id'],
+    ],
+  },
+  {
+    only: 'ledger.void answers to an id of another tenant',
+    what: 'a void takes the hold of another tenant',
+    changes: [
+      [VOID, 'e.id = q.id AND e.tenant_id = q.tenant', 'e.id = q.id'],
+      [VOID, 'o.id = q.id AND o.tenant_id = q.tenant', 'o.id = q.id'],
+    ],
+  },
+  {
+    only: 'ledger.extend answers to an id of another tenant',
+    what: 'an extend takes the hold of another tenant',
+    changes: [
+      [EXTEND, 'e.id = q.id AND e.tenant_id = q.tenant', 'e.id = q.id'],
+      [EXTEND, 'o.id = q.id AND o.tenant_id = coalesce(q.tenant, o.tenant_id)', 'o.id = q.id'],
+    ],
+  },
   one(
     'a hold of the last millisecond is charged to its month (31 days',
     'a hold settles into the running month',
@@ -276,7 +279,7 @@ export const SQL_BANK: readonly SqlSabotage[] = [
     '',
   ),
   one(
-    'extend',
+    'a bad item in the middle of a batch fails alone',
     'an extend may lower a hold',
     'tk_more_v1',
     'CASE WHEN least_change >= 0 THEN more END',

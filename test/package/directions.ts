@@ -20,6 +20,7 @@ const PORTS = [
 /** Pure rules beside a port, run or translated by every adapter. */
 const RULES = [
   'budgets/ledger.ts',
+  'budgets/item-checks.ts',
   'budgets/amounts.ts',
   'budgets/counters.ts',
   'budgets/plan-rows.ts',

@@ -58,3 +58,17 @@ export function withoutRepeats<T>(items: readonly T[], idOf: (item: T) => string
   }
   return slices
 }
+
+/** Answers for those that pass the check, in order, among those that do not. */
+export async function checked<I, R>(
+  items: readonly I[],
+  isGood: (item: I) => boolean,
+  bad: R,
+  run: (good: readonly I[]) => Promise<readonly R[]>,
+): Promise<R[]> {
+  const are = items.map(isGood)
+  const good = items.filter((_, i) => are[i])
+  const results = good.length === 0 ? [] : await run(good)
+  let next = 0
+  return are.map((is) => (is ? results[next++]! : bad))
+}

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { areAmounts, isSequence, isTtl } from '../../budgets/ledger.ts'
-import { isAmount } from '../../budgets/money.ts'
+import { isExtend, isSettle, isVoid } from '../../budgets/item-checks.ts'
 import type {
   Amounts,
   ExtendItem,
@@ -30,7 +29,7 @@ import {
   stateOf,
   unreadable,
 } from './ledger-answers.ts'
-import { Distinct, UnitColumns } from './ledger-columns.ts'
+import { checked, Distinct, UnitColumns } from './ledger-columns.ts'
 import { VOID_CODES } from './ledger-sql/expire.ts'
 import { EXTEND_CODES } from './ledger-sql/extend.ts'
 import { SETTLE_CODES } from './ledger-sql/settle.ts'
@@ -55,20 +54,6 @@ function holdColumns(items: readonly VoidItem[]): Record<string, string> {
     return at
   })
   return { ids: textsText(ids), tenants: textsText(tenants), holds: numbersText(holds) }
-}
-
-/** Answers for those that pass the check, in order, among those that do not. */
-async function checked<I, R>(
-  items: readonly I[],
-  isGood: (item: I) => boolean,
-  bad: R,
-  run: (good: readonly I[]) => Promise<readonly R[]>,
-): Promise<R[]> {
-  const are = items.map(isGood)
-  const good = items.filter((_, i) => are[i])
-  const results = good.length === 0 ? [] : await run(good)
-  let next = 0
-  return are.map((is) => (is ? results[next++]! : bad))
 }
 
 export const settleBatch = (
@@ -96,9 +81,6 @@ function settleColumns(items: readonly SettleItem[]): Record<string, unknown> {
     throw mapError(error, 'read')
   }
 }
-
-const isSettle = ({ actual, usage }: SettleItem): boolean =>
-  areAmounts(actual) && isAmount(usage.costNanoUsd)
 
 interface SettleAnswer extends CounterColumns {
   readonly codes: readonly number[]
@@ -160,17 +142,23 @@ function overageOf(actual: Amounts, heldText: string | null | undefined): Amount
   )
 }
 
-export async function voidBatch(
+export const voidBatch = (
   connection: Connection,
   items: readonly VoidItem[],
-): Promise<readonly VoidResult[]> {
-  const codes = (await connection.call('tk_void_v1', holdColumns(items))) as readonly number[]
-  return codes.map((code): VoidResult => {
-    if (code === VOID_CODES.notFound) return NOT_FOUND
-    if (code === VOID_CODES.mismatch) return MISMATCH
-    return { ok: true, replayed: code === VOID_CODES.replayed }
-  })
-}
+): Promise<readonly VoidResult[]> =>
+  checked<VoidItem, VoidResult>(
+    items,
+    isVoid,
+    { ok: false, code: 'TK_INPUT_INVALID' },
+    async (good) => {
+      const codes = (await connection.call('tk_void_v1', holdColumns(good))) as readonly number[]
+      return codes.map((code): VoidResult => {
+        if (code === VOID_CODES.notFound) return NOT_FOUND
+        if (code === VOID_CODES.mismatch) return MISMATCH
+        return { ok: true, replayed: code === VOID_CODES.replayed }
+      })
+    },
+  )
 
 export const extendBatch = (
   connection: Connection,
@@ -189,9 +177,6 @@ export const extendBatch = (
       : first
     return extendedOf(answer as ExtendAnswer)
   })
-
-const isExtend = ({ ttlMs, sequence, amounts }: ExtendItem): boolean =>
-  isTtl(ttlMs) && isSequence(sequence) && areAmounts(amounts)
 
 interface ExtendAnswer {
   readonly codes: readonly number[]

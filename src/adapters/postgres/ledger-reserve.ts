@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { areAmounts, isPath, isTtl } from '../../budgets/ledger.ts'
+import { isAsked, isReserve } from '../../budgets/item-checks.ts'
 import type {
   LineState,
   Overflow,
@@ -24,7 +24,7 @@ import {
   stateOf,
   unreadable,
 } from './ledger-answers.ts'
-import { Distinct, UnitColumns } from './ledger-columns.ts'
+import { checked, Distinct, UnitColumns, withoutRepeats } from './ledger-columns.ts'
 import { CODES } from './ledger-sql/reserve-items.ts'
 
 type Asked = Omit<ReserveItem, 'holdId' | 'call'> & Partial<Pick<ReserveItem, 'holdId' | 'call'>>
@@ -32,23 +32,19 @@ type Asked = Omit<ReserveItem, 'holdId' | 'call'> & Partial<Pick<ReserveItem, 'h
 const INVALID = { ok: false, code: 'TK_INPUT_INVALID', denial: null } as const
 const MISMATCH = { ok: false, code: 'TK_BUDGET_HOLD_MISMATCH', denial: null } as const
 
-/** @param items - no id twice. */
-export async function reserveBatch(
+export const reserveBatch = (
   connection: Connection,
   items: readonly ReserveItem[],
-): Promise<readonly ReserveResult[]> {
-  const good = items.filter(isReserve)
-  const results = good.length === 0 ? [] : await decided(connection, good)
-  let next = 0
-  return items.map((item) => (isReserve(item) ? results[next++]! : INVALID))
-}
+): Promise<readonly ReserveResult[]> =>
+  checked<ReserveItem, ReserveResult>(items, isReserve, INVALID, async (good) => {
+    const results = []
+    for (const slice of withoutRepeats(good, (item) => item.holdId)) {
+      results.push(...(await decided(connection, slice)))
+    }
+    return results
+  })
 
-const isReserve = ({ ttlMs, accounts, amounts }: Asked): boolean =>
-  isTtl(ttlMs) && isPath(accounts) && accounts.every(hasDepth) && areAmounts(amounts)
-
-const hasDepth = ({ depth }: { readonly depth: number }): boolean =>
-  Number.isInteger(depth) && depth >= 0 && depth < 2 ** 31
-
+/** @param items - no id twice. */
 async function decided(
   connection: Connection,
   items: readonly ReserveItem[],
@@ -65,9 +61,9 @@ export async function previewOne(
   connection: Connection,
   asked: Omit<Asked, 'ttlMs'>,
 ): Promise<ReserveResult> {
+  if (!isAsked(asked)) return INVALID
   const { tenantId, accounts, amounts, paidBy } = asked
   const item: Asked = { tenantId, accounts, amounts, ttlMs: 1, ...(paidBy && { paidBy }) }
-  if (!isReserve(item)) return INVALID
   const answer = await connection.call('tk_preview_v1', columnsOf([item]))
   const [result] = resultsOf(answer as ReserveAnswer, [item])
   return result!.ok ? { ...result!, expiresAtMs: result!.expiresAtMs - item.ttlMs } : result!

@@ -20,7 +20,6 @@ import { PgRowReader } from './decode.ts'
 import { findEntry } from './entry-rows.ts'
 import type { PgRow } from './executor.ts'
 import { findHold } from './hold-rows.ts'
-import { withoutRepeats } from './ledger-columns.ts'
 import { extendBatch, settleBatch, voidBatch } from './ledger-holds.ts'
 import { previewOne, reserveBatch } from './ledger-reserve.ts'
 import { counterOf, lockAccounts, PgLedgerRows, readCounters, readHistory } from './ledger-rows.ts'
@@ -74,17 +73,11 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
         const history = await readHistory(tx, names, counter, { limit })
         return periodsOf(counter, history, { nowMs: tx.nowMs, limit })
       }),
-    reserve: async (items) => {
-      const slices = withoutRepeats(items, (item) => item.holdId)
-      if (slices.length === 1) return reserveBatch(connection, items)
-      const results = []
-      for (const slice of slices) results.push(...(await reserveBatch(connection, slice)))
-      return results
-    },
+    reserve: (items) => reserveBatch(connection, items),
     preview: (item) => previewOne(connection, item),
-    extend: async (items) => (items.length === 0 ? [] : extendBatch(connection, items)),
-    settle: async (items) => (items.length === 0 ? [] : settleBatch(connection, items)),
-    void: async (items) => (items.length === 0 ? [] : voidBatch(connection, items)),
+    extend: (items) => extendBatch(connection, items),
+    settle: (items) => settleBatch(connection, items),
+    void: (items) => voidBatch(connection, items),
     sweep: async (limit) => Number(await connection.call('tk_sweep_v1', { limit })),
     hold: (at) => connection.read(at.tenantId, (tx) => findHold(tx, names, at)),
     post: (entry, also) =>

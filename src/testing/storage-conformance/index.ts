@@ -20,6 +20,7 @@ import { entryCases } from './ledger-entries.ts'
 import { expiryCases } from './ledger-expiry.ts'
 import { pathCases } from './ledger-paths.ts'
 import { periodCases } from './ledger-periods.ts'
+import { poisonCases } from './ledger-poison.ts'
 import { poolCases } from './ledger-pools.ts'
 import { rateCases } from './ledger-rates.ts'
 import { repriceCases } from './ledger-reprice.ts'
@@ -78,6 +79,7 @@ const GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
   push: pushCases,
   secrets: secretCases,
   'ledger: batches': batchCases,
+  'ledger: poison': poisonCases,
   'ledger: holds': holdCases,
   'ledger: expiry': expiryCases,
   'ledger: paths': pathCases,

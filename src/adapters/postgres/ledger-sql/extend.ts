@@ -14,6 +14,7 @@ import {
 } from './counters.ts'
 import { DECIDE_VARIABLES, decide, describe } from './decide.ts'
 import { AGAIN, ledgerFunction } from './function.ts'
+import { DUE_VARIABLES, expireDue, giveWay, pickDue } from './give-way.ts'
 import {
   accountsOfHold,
   changeLine,
@@ -31,9 +32,6 @@ export const EXTEND_CODES = { ok: 0, notFound: 5, mismatch: 6, lost: 7, invalid:
 
 const { ok, notFound, mismatch, lost, invalid } = EXTEND_CODES
 
-const SWEEP = 64
-const SWEEPS_OF_A_BATCH = 16
-
 const VARIABLES = `
   h_id text[] := (args->>'ids')::text[];
   h_tenant text[] := (args->>'tenants')::text[];
@@ -44,11 +42,6 @@ const VARIABLES = `
   i_total text[] := (args->>'totals')::text[];
   i_sequence bigint[] := (args->>'sequences')::bigint[];
   i_ttl bigint[] := (args->>'ttls')::bigint[];
-  wide boolean := coalesce(args->'wide' = 'true', false);
-  due_ids text[] := '{}';
-  due_by bigint;
-  due_at integer := 1;
-  is_due boolean;
   counted integer;
   h_sequence bigint[];
   h_accounts text[];
@@ -61,11 +54,8 @@ const VARIABLES = `
   own text[];
   moves jsonb;
   more jsonb;
-  lo integer := 1;
-  hi integer;
-  swept integer := 0;
   expires bigint;
-  is_there boolean;`
+  is_there boolean;${DUE_VARIABLES}`
 
 export const extendFunctions = (names: Names): string[] =>
   ledgerFunction(
@@ -74,13 +64,7 @@ export const extendFunctions = (names: Names): string[] =>
     `
 DECLARE${VARIABLES}${COUNTER_VARIABLES}${SLIDE_VARIABLES}${DECIDE_VARIABLES}${HOLD_VARIABLES}
 BEGIN
-  IF wide THEN
-    due_by := ${names.fn('tk_time_v1')}(test_now);
-    SELECT coalesce(array_agg(d.id), '{}') INTO due_ids FROM (
-      SELECT h.id FROM ${names.table('tk_holds')} h
-      WHERE h.state = 'held' AND h.expires_at_ms <= due_by
-      ORDER BY h.expires_at_ms, h.id LIMIT least(n, ${SWEEPS_OF_A_BATCH}) * ${SWEEP}
-    ) d;
+  IF wide THEN${pickDue(names)}
   END IF;
   LOOP${lockCounters(
     names,
@@ -131,19 +115,7 @@ BEGIN
         CONTINUE;
       END IF;${MAP_LINES}${CHARGED}
       d_moves := false;
-      d_counted := true;${decide(names)}
-      IF d_contended AND swept <> i THEN
-        IF is_due IS NULL THEN
-          is_due := EXISTS (SELECT 1 FROM ${names.table('tk_holds')} h
-            WHERE h.state = 'held' AND h.expires_at_ms <= now_ms);
-        END IF;
-        IF is_due AND NOT wide THEN
-          RETURN json_build_object('again', true);
-        ELSIF is_due AND due_at <= cardinality(due_ids) THEN
-          hi := i - 1;
-          EXIT;
-        END IF;
-      END IF;
+      d_counted := true;${decide(names)}${giveWay(names)}
       IF d_code > 0 THEN${describe(names)}
         r_code[i] := d_code;
         r_more[i] := json_build_object('account', c_acct[d_line], 'unit', c_unit[d_line],
@@ -162,11 +134,7 @@ BEGIN
       extend_sequence: 'h_sequence',
       expires_at_ms: 'h_expires',
     })}
-    EXIT WHEN hi = n;
-    lo := hi + 1;
-    swept := lo;
-    PERFORM ${names.fn('tk_expire_v1')}(due_ids[due_at:due_at + ${SWEEP - 1}], now_ms);
-    due_at := due_at + ${SWEEP};
+    EXIT WHEN hi = n;${expireDue(names)}
   END LOOP;
   RETURN json_build_object('codes', r_code, 'expires', r_expires, 'more', r_more);
 END`,

@@ -8,6 +8,7 @@ import type { Names } from '../names.ts'
 import { decide, describe } from './decide.ts'
 import { addEvent, lineJson } from './events.ts'
 import { AGAIN } from './function.ts'
+import { giveWay } from './give-way.ts'
 
 /** What is said of an item; 1 to 4 are the refusals of decide.ts. */
 export const CODES = { ok: 0, mismatch: 5, invalid: 6, replayed: 7, moved: 8 } as const
@@ -138,19 +139,7 @@ export const squeeze = (names: Names): string => `
         CONTINUE;
       END IF;
       d_moves := true;
-      d_counted := p_platform[p];${poolsAreLocked(names)}${decide(names)}
-      IF d_contended AND swept <> i THEN
-        IF is_due IS NULL THEN
-          is_due := EXISTS (SELECT 1 FROM ${names.table('tk_holds')} h
-            WHERE h.state = 'held' AND h.expires_at_ms <= now_ms);
-        END IF;
-        IF is_due AND NOT wide THEN
-          RETURN json_build_object('again', true);
-        ELSIF is_due AND due_at <= cardinality(due_ids) THEN
-          hi := i - 1;
-          EXIT;
-        END IF;
-      END IF;
+      d_counted := p_platform[p];${poolsAreLocked(names)}${decide(names)}${giveWay(names)}
       IF d_code > 0 THEN${describe(names)}
         r_code[i] := d_code;
         r_more[i] := json_build_object('line', d_line, 'held', c_held[d_line]::text,

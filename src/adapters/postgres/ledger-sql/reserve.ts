@@ -17,14 +17,10 @@ import {
 import { DECIDE_VARIABLES } from './decide.ts'
 import { EVENT_VARIABLES, writeEvents } from './events.ts'
 import { AGAIN, ledgerFunction } from './function.ts'
+import { DUE_VARIABLES, expireDue, pickDue } from './give-way.ts'
 import { accountsOfHold, holdOf } from './holds.ts'
 import { SLIDE_VARIABLES, slideCounters, writeBuckets } from './rates.ts'
 import { buildPath, CODES, replay, squeeze, take } from './reserve-items.ts'
-
-/** Holds whose time is up that one contended decision may expire, as in `budgets/ledger.ts`. */
-const SWEEP_ON_REFUSAL = 64
-/** Contended decisions of one batch that may do so. */
-const SWEEPS_OF_A_BATCH = 16
 
 export function reserveFunctions(names: Names): string[] {
   return [
@@ -85,14 +81,9 @@ const VARIABLES = `
   p_account integer[] := (args->>'pathAccounts')::integer[];
   p_ids text[] := (args->>'pathIds')::text[];
   p_depths text[] := (args->>'pathDepths')::text[];
-  wide boolean := coalesce(args->'wide' = 'true', false);
   dry boolean := coalesce(args->'dry' = 'true', false);
   wide_accts text[];
   wide_depths integer[];
-  due_ids text[] := '{}';
-  due_by bigint;
-  due_at integer := 1;
-  is_due boolean;
   counted integer;
   head integer[];
   next integer[];
@@ -124,16 +115,13 @@ const VARIABLES = `
   o_pools text[];
   admitted integer;
   added integer;
-  lo integer := 1;
-  hi integer;
-  swept integer := 0;
   p integer;
   base integer;
   a bigint;
   expires bigint;
   fits boolean;
   is_there boolean;
-  in_order boolean;`
+  in_order boolean;${DUE_VARIABLES}`
 
 const reserve = (names: Names): string => `
 DECLARE${VARIABLES}${COUNTER_VARIABLES}${SLIDE_VARIABLES}${DECIDE_VARIABLES}${EVENT_VARIABLES}
@@ -219,12 +207,7 @@ BEGIN
     END LOOP;
     IF admitted > 0 AND NOT dry THEN${write(names)}
     END IF;
-    EXIT WHEN hi = n;
-    -- Of those that were found due when the locks were taken, 64 for each decision that needs them.
-    lo := hi + 1;
-    swept := lo;
-    PERFORM ${names.fn('tk_expire_v1')}(due_ids[due_at:due_at + ${SWEEP_ON_REFUSAL - 1}], now_ms);
-    due_at := due_at + ${SWEEP_ON_REFUSAL};
+    EXIT WHEN hi = n;${expireDue(names)}
   END LOOP;
   RETURN json_build_object('now', now_ms, 'codes', r_code, 'more', r_more, 'values', r_value::text,
     'paths', i_path::text, 'from', p_from, 'to', p_to, 'lines', p_line, 'accounts', c_acct, 'units', c_unit,
@@ -233,13 +216,7 @@ BEGIN
 END`
 
 /** Holds are picked without locks, so that the locks of their counters can be taken in order. */
-const lookAround = (names: Names): string => `
-    due_by := ${names.fn('tk_time_v1')}(test_now);
-    SELECT coalesce(array_agg(d.id), '{}') INTO due_ids FROM (
-      SELECT h.id FROM ${names.table('tk_holds')} h
-      WHERE h.state = 'held' AND h.expires_at_ms <= due_by
-      ORDER BY h.expires_at_ms, h.id LIMIT least(n, ${SWEEPS_OF_A_BATCH}) * ${SWEEP_ON_REFUSAL}
-    ) d;
+const lookAround = (names: Names): string => `${pickDue(names)}
     SELECT array_agg(w.id), array_agg(w.depth) INTO wide_accts, wide_depths FROM (
       SELECT a.id, max(a.depth) AS depth FROM (
         SELECT d.id FROM unnest(due_ids) d (id)
