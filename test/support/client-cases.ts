@@ -60,6 +60,9 @@ export interface ClientCase {
   readonly header: 'authorization' | 'x-api-key' | 'x-goog-api-key' | 'api-key'
   /** What the client repeats a call on by itself, once; `null`: it never does. */
   readonly retries: 'option' | null
+  /** What its own timeout does: ends an attempt, which is repeated as an error is, or ends the call.
+   * `null`: it has none. */
+  readonly timeout: 'repeats' | 'ends' | null
   /** When it lets go of a stream whose loop was left: at once, when it has read another piece, or only
    * when it is aborted. */
   readonly leaves: 'at once' | 'with the next piece' | 'when aborted'
@@ -131,6 +134,7 @@ const openai: ClientCase = {
   wire: openaiChat,
   header: 'authorization',
   retries: 'option',
+  timeout: 'repeats',
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, options) => chatOf(tk.withTenantKey(newOpenAi(options), context)),
@@ -190,6 +194,7 @@ const anthropic: ClientCase = {
   wire: anthropicMessages,
   header: 'x-api-key',
   retries: 'option',
+  timeout: 'repeats',
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, options) => {
@@ -236,6 +241,7 @@ const bedrock: ClientCase = {
   wire: bedrockConverse,
   header: 'authorization',
   retries: 'option',
+  timeout: null,
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, { retries }) => {
@@ -277,6 +283,7 @@ const groq: ClientCase = {
   wire: openaiChatInline,
   header: 'authorization',
   retries: 'option',
+  timeout: 'repeats',
   leaves: 'at once',
   denial: 'itself',
   // Its types are its own; its calls are OpenAI's.
@@ -290,6 +297,7 @@ const google: ClientCase = {
   wire: gemini,
   header: 'x-goog-api-key',
   retries: 'option',
+  timeout: 'ends',
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, { retries, timeoutMs }) => {
@@ -329,6 +337,7 @@ const mistral: ClientCase = {
   wire: openaiChatInline,
   header: 'authorization',
   retries: 'option',
+  timeout: 'ends',
   leaves: 'at once',
   denial: 'cause',
   bind: (tk, context, { retries, timeoutMs }) => {
@@ -362,6 +371,7 @@ const openrouter: ClientCase = {
   wire: openaiChatInline,
   header: 'authorization',
   retries: 'option',
+  timeout: 'ends',
   leaves: 'at once',
   denial: 'cause',
   bind: (tk, context, { retries, timeoutMs }) => {
@@ -417,6 +427,7 @@ const cohere: ClientCase = {
   header: 'authorization',
   // Its delays cannot be set and begin at a second.
   retries: null,
+  timeout: 'ends',
   leaves: 'at once',
   denial: 'cause',
   bind: (tk, context, { retries, timeoutMs }) => {
@@ -453,6 +464,7 @@ const langchain: ClientCase = {
   wire: openaiChat,
   header: 'authorization',
   retries: 'option',
+  timeout: 'repeats',
   // It reads ahead, and does not stop that.
   leaves: 'with the next piece',
   denial: 'itself',
@@ -490,6 +502,7 @@ const aiSdkCase = (
   ...more,
   // Its delays cannot be set and begin at two seconds.
   retries: null,
+  timeout: null,
   // It reads a stream in two branches, of which the loop is one.
   leaves: 'when aborted',
   denial: 'itself',
@@ -564,6 +577,7 @@ const plainFetch: ClientCase = {
   wire: openaiChat,
   header: 'authorization',
   retries: null,
+  timeout: null,
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context) => {
