@@ -118,6 +118,18 @@ describe('helpers and runners', () => {
     expect(await bench.budget()).toEqual({ used: 100_000n, held: 0n })
   })
 
+  test('a form with a file is refused, and the refusal names the form that can take it', async () => {
+    const client = bench.tk.withTenantKey(new OpenAI({ apiKey: 'unused' }), bench.context())
+    const file = new File([new Uint8Array([0xff, 0xfe, 0])], 'a.wav')
+    const work = client.audio.transcriptions.create({ file, model: MODEL })
+    await expect(work).rejects.toMatchObject({
+      code: 'TK_REQUEST_INVALID',
+      details: { field: 'body', hint: expect.stringContaining('callback form') },
+    })
+    expect(bench.server.requests).toEqual([])
+    expect(await bench.budget()).toEqual({ used: 0n, held: 0n })
+  })
+
   test('receiptOf an answer and of a stream of Anthropic', async () => {
     bench.server.answer = answering(anthropicMessages)
     const client = bench.tk.withTenantKey(new Anthropic({ apiKey: 'unused' }), bench.context())

@@ -126,19 +126,15 @@ function errorTexts(error: Error): Record<string, string> {
 
 const METHODS = ['debug', 'dir', 'error', 'info', 'log', 'table', 'trace', 'warn'] as const
 
-/**
- * Collects all that the process prints until `stop` is called, which returns it.
- *
- * @param show - of what is printed; the default also reads getters, which some libraries cannot bear.
- */
-export function capture(show: (value: unknown) => string = walk): { stop(): string } {
+/** Collects all that the process prints until `stop` is called, which returns it. */
+export function capture(): { stop(): string } {
   const lines: string[] = []
   const { console: output } = globalThis
   const methods = METHODS.map((name) => [name, output[name]] as const)
-  for (const name of METHODS) output[name] = (...args: unknown[]) => void lines.push(show(args))
+  for (const name of METHODS) output[name] = (...args: unknown[]) => void lines.push(walk(args))
   const streams = [process.stdout, process.stderr].map((stream) => {
     const { write } = stream
-    stream.write = ((chunk: unknown) => lines.push(show(chunk)) > 0) as typeof stream.write
+    stream.write = ((chunk: unknown) => lines.push(walk(chunk)) > 0) as typeof stream.write
     return () => {
       stream.write = write
     }
