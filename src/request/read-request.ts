@@ -86,7 +86,11 @@ function textOf(body: unknown): string {
   if (body instanceof Uint8Array) {
     return part('body', () => new TextDecoder('utf-8', { fatal: true }).decode(body))
   }
-  throw invalid('body', 'only text bodies can be metered')
+  throw new TenantKeysError('TK_REQUEST_INVALID', {
+    field: 'body',
+    reason: 'only text bodies can be metered',
+    hint: 'for files and forms use the callback form: tk.withTenantKey({ key, provider, estimate }, ...)',
+  })
 }
 
 /**

@@ -97,6 +97,39 @@ describe('helpers and runners', () => {
     expect(bench.receipts).toMatchObject([{ operation: 'responses', costNanoUsd: COST_NANO }])
   })
 
+  test('embeddings of openai: input only, by the count of the provider', async () => {
+    bench.server.answer = (_request, response) =>
+      json(response, {
+        object: 'list',
+        model: MODEL,
+        data: [{ object: 'embedding', index: 0, embedding: [0.5, 0.25] }],
+        usage: { prompt_tokens: 100, total_tokens: 100 },
+      })
+    const client = bench.tk.withTenantKey(new OpenAI({ apiKey: 'unused' }), bench.context())
+    const ask = { model: MODEL, input: 'Hi', encoding_format: 'float' as const }
+    const answer = await client.embeddings.create(ask)
+    expect(answer.data[0]?.embedding).toEqual([0.5, 0.25])
+    expect(await bench.tk.receiptOf(answer)).toMatchObject({
+      operation: 'embeddings',
+      quality: 'measured',
+      tokens: { input: 100, output: 0 },
+      costNanoUsd: 100_000n,
+    })
+    expect(await bench.budget()).toEqual({ used: 100_000n, held: 0n })
+  })
+
+  test('a form with a file is refused, and the refusal names the form that can take it', async () => {
+    const client = bench.tk.withTenantKey(new OpenAI({ apiKey: 'unused' }), bench.context())
+    const file = new File([new Uint8Array([0xff, 0xfe, 0])], 'a.wav')
+    const work = client.audio.transcriptions.create({ file, model: MODEL })
+    await expect(work).rejects.toMatchObject({
+      code: 'TK_REQUEST_INVALID',
+      details: { field: 'body', hint: expect.stringContaining('callback form') },
+    })
+    expect(bench.server.requests).toEqual([])
+    expect(await bench.budget()).toEqual({ used: 0n, held: 0n })
+  })
+
   test('receiptOf an answer and of a stream of Anthropic', async () => {
     bench.server.answer = answering(anthropicMessages)
     const client = bench.tk.withTenantKey(new Anthropic({ apiKey: 'unused' }), bench.context())

@@ -7,6 +7,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { TenantKeysError } from '../../src/kernel/errors.ts'
 import { PROVIDERS } from '../../src/providers/catalogue.ts'
+import type { Receipt } from '../../src/request/receipt.ts'
 import {
   type ClientBench,
   COST_NANO,
@@ -15,7 +16,8 @@ import {
   PLATFORM_CANARY,
   tenantSecret,
 } from '../support/client-bench.ts'
-import { CLIENT_CASES, type ClientCase } from '../support/client-cases.ts'
+import { CLIENT_CASES, type ClientCase, type Options } from '../support/client-cases.ts'
+import { HANG, paced } from '../support/paced.ts'
 import { type Answer, json } from '../support/provider-server.ts'
 import { answering, modelOf, WORDS } from '../support/wire.ts'
 
@@ -100,7 +102,7 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
   })
   afterEach(() => bench[Symbol.asyncDispose]())
 
-  const bind = (change = {}, options = { retries: 0 }) =>
+  const bind = (change = {}, options: Options = { retries: 0 }) =>
     client.bind(bench.tk, bench.context(change), options)
 
   /** One call is on the books, once, with at least so much output, and nothing is held any more. */
@@ -175,18 +177,14 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
   })
 
   describe('T-U1 a stream that is left makes one usage row, with at least what was delivered', () => {
-    /** Sends so many words, optionally the usage, then waits for the client to leave. */
+    /** Sends so many words, then waits for the client to leave. */
     const hanging =
-      (count: number, withUsage = false): Answer =>
+      (count: number): Answer =>
       async (request, response) => {
         const model = modelOf(request)
         response.writeHead(200, { 'content-type': client.wire.streamType })
         for (const piece of client.wire.head(model)) response.write(piece)
         for (const word of WORDS.slice(0, count)) response.write(client.wire.word(model, word))
-        if (withUsage) {
-          for (const piece of client.wire.stop(model)) response.write(piece)
-          for (const piece of client.wire.usage(model)) response.write(piece)
-        }
         response.flushHeaders()
         await left
         if (client.leaves === 'with the next piece') response.write(client.wire.word(model, 'more'))
@@ -237,22 +235,50 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
 
     test('abort between the usage and the end charges what the provider counted', async () => {
       const abort = new AbortController()
-      bench.server.answer = hanging(WORDS.length, true)
-      await failure(
-        (async () => {
-          let seen = 0
-          for await (const _text of bind().stream({ signal: abort.signal }))
-            if (++seen === WORDS.length) setTimeout(() => abort.abort(), 50)
-        })(),
-      )
-      await settledOnce(WORDS.length)
+      const { wire } = client
+      await using own = await openClientBench({
+        fetch: paced(wire, function* (model) {
+          yield* wire.head(model)
+          for (const word of WORDS) yield wire.word(model, word)
+          yield* [...wire.stop(model), ...wire.usage(model)]
+          // Asked for more: the usage was read.
+          abort.abort()
+          return HANG
+        }),
+      })
+      const bound = client.bind(own.tk, own.context(), { retries: 0 })
+      await failure(all(bound.stream({ signal: abort.signal })))
+      await vi.waitFor(() => expect(own.receipts).toHaveLength(1))
+      expect(own.receipts).toMatchObject([
+        { quality: 'measured', tokens: { input: 100, output: 20 }, costNanoUsd: COST_NANO },
+      ])
+      expect(await own.budget()).toEqual({ used: COST_NANO, held: 0n })
+      expect(await own.books()).toEqual({ calls: 1, output: 20, events: 1 })
     })
   })
 
-  test("the client's own timeout settles once", async () => {
+  test.skipIf(client.timeout === null)(
+    'its own timeout ends an attempt; each is settled once, and one id joins them',
+    async () => {
+      bench.server.answer = async ({ closedEarly }) => closedEarly
+      const retries = client.timeout === 'repeats' ? 1 : 0
+      const error = await failure(bind({}, { retries, timeoutMs: 300 }).json())
+      expect(error).toBeInstanceOf(Error)
+      await vi.waitFor(() => expect(bench.receipts).toHaveLength(retries + 1))
+      for (const receipt of bench.receipts) {
+        expect(receipt).toMatchObject({ outcome: 'aborted', quality: 'estimated' })
+        expect(receipt.costNanoUsd).toBeGreaterThan(0n)
+      }
+      expect(new Set(bench.receipts.map((r) => r.callId)).size).toBe(1)
+      expect(new Set(bench.receipts.map((r) => r.attemptId)).size).toBe(retries + 1)
+      expect((await bench.books()).events).toBe(retries + 1)
+      expect((await bench.budget()).held).toBe(0n)
+    },
+  )
+
+  test('a timeout by signal settles once', async () => {
     bench.server.answer = async ({ closedEarly }) => closedEarly
-    const abort = AbortSignal.timeout(200)
-    await failure(bind({}, { retries: 0, timeoutMs: 100 } as never).json({ signal: abort }))
+    await failure(bind().json({ signal: AbortSignal.timeout(200) }))
     await settledOnce(0)
     expect(bench.receipts[0]).toMatchObject({ outcome: 'aborted', quality: 'estimated' })
   })
@@ -277,6 +303,30 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
     await Promise.all(Array.from({ length: 8 }, () => bound.json()))
     expect(new Set(bench.receipts.map((r) => r.callId)).size).toBe(8)
     expect(await bench.budget()).toEqual({ used: 8n * COST_NANO, held: 0n })
+  })
+
+  test('parallel calls of one client, each in a run of its own, keep their contexts apart', async () => {
+    const bound = client.bind(bench.tk, undefined, { retries: 0 })
+    const issued = await Promise.all(
+      ['a', 'b', 'c'].map((name) =>
+        bench.tk.keys.issue({ tenantId: 'acme', name, scopes: ['chat'] }),
+      ),
+    )
+    const runs = [...issued, ...issued, ...issued].map(async ({ key, info }, n) => {
+      const receipts: Receipt[] = []
+      const onReceipt = (receipt: Receipt): void => void receipts.push(receipt)
+      const context = { key, onReceipt, tags: { who: `${n}-${info.keyId}` } }
+      await bench.tk.run(context, () => (n % 2 ? all(bound.stream()) : bound.json()))
+      // How every client tells its receipt, whatever its answers can carry.
+      expect(receipts).toMatchObject([{ keyId: info.keyId, costNanoUsd: COST_NANO }])
+      return `${n}-${info.keyId} ${info.keyId}`
+    })
+    const expected = await Promise.all(runs)
+    const { events } = await bench.storage.outbox.lease({ limit: 100, leaseMs: 1 })
+    const rows = events
+      .filter(({ kind }) => kind === 'usage')
+      .map(({ payload }) => JSON.parse(payload) as { tags: { who: string }; keyId: string })
+    expect(rows.map(({ tags, keyId }) => `${tags.who} ${keyId}`).sort()).toEqual(expected.sort())
   })
 
   test('a denial is our typed error, is not repeated, and nothing is sent', async () => {

@@ -12,7 +12,8 @@ import { PROVIDERS } from '../../src/providers/catalogue.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { type ClientBench, MODEL, openClientBench } from '../support/client-bench.ts'
 import { CLIENT_CASES, type ClientCase } from '../support/client-cases.ts'
-import { modelOf, type Piece } from '../support/wire.ts'
+import { paced } from '../support/paced.ts'
+import type { Piece } from '../support/wire.ts'
 
 /** Models that show all they write, where it takes more than any name. */
 const MODELS: Readonly<Record<string, string>> = {
@@ -78,34 +79,16 @@ async function leave(slices: bigint, first: bigint): Promise<bigint> {
   return limit
 }
 
-/** One piece for each time the answer is read: nothing is ahead of the reader. */
-function paced(client: ClientCase, count: () => number): typeof fetch {
-  return async (input, init) => {
-    const { wire } = client
-    const url = String(input instanceof Request ? input.url : input)
-    const body = JSON.parse(String(init?.body)) as never
-    const model = modelOf({ url, body } as never)
-    const end = (): readonly Piece[] => [...wire.stop(model), ...wire.usage(model), ...wire.end()]
-    const encoder = new TextEncoder()
-    const rest: Piece[] = [...wire.head(model)]
-    const pull = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-      if (rest.length === 0 && written < count()) {
-        written++
-        rest.push(wire.word(model, WORD))
-        if (written === count()) rest.push(...end())
-      }
-      const piece = rest.shift()
-      if (piece === undefined) controller.close()
-      else controller.enqueue(typeof piece === 'string' ? encoder.encode(piece) : piece)
+/** So many words, then the end. */
+const words = ({ wire }: ClientCase, count: () => number): typeof fetch =>
+  paced(wire, function* (model) {
+    yield* wire.head(model)
+    while (written < count()) {
+      written++
+      yield wire.word(model, WORD)
     }
-    const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-      const { signal } = init ?? {}
-      signal?.addEventListener('abort', () => controller.error(signal.reason))
-    }
-    const stream = new ReadableStream({ start, pull }, { highWaterMark: 0 })
-    return new Response(stream, { headers: { 'content-type': wire.streamType } })
-  }
-}
+    yield* [...wire.stop(model), ...wire.usage(model), ...wire.end()]
+  })
 
 async function readAll(
   client: ClientCase,
@@ -126,7 +109,7 @@ const slices = (): number[] => asked.map((usd) => Number((usd - asked[0]!) / SLI
 
 describe.each(CASES.map((client) => [client.name, client] as const))('%s', (_, client) => {
   test('a stream that goes past its hold is extended while there is budget', async () => {
-    const model = await open(client, { fetch: paced(client, () => 1000) })
+    const model = await open(client, { fetch: words(client, () => 1000) })
     expect(await readAll(client, model)).toEqual({ texts: WORD.repeat(1000), code: 'none' })
     expect(slices()).toEqual([1, 2, 4, 8])
     expect(bench.receipts).toMatchObject([{ outcome: 'completed', quality: 'measured' }])
@@ -135,7 +118,7 @@ describe.each(CASES.map((client) => [client.name, client] as const))('%s', (_, c
 
   test('and is ended by the typed error where there is none: what came is charged, never more than is there', async () => {
     let count = 1
-    const model = await open(client, { fetch: paced(client, () => count) })
+    const model = await open(client, { fetch: words(client, () => count) })
     await readAll(client, model)
     const limit = await leave(2n, asked[0]!)
     asked = []

@@ -39,10 +39,14 @@ import {
 export interface Ask {
   readonly model?: string
   readonly signal?: AbortSignal
+  /** In tokens, in the client's own words; default none. */
+  readonly maxOutput?: number
 }
 
 /** A bound client, asked in the simplest way that its SDK has. */
 export interface Bound {
+  /** The client itself, or what a bound factory made. */
+  readonly client: object
   json(ask?: Ask): Promise<string>
   /** The texts as they come, empty ones left out. */
   stream(ask?: Ask): AsyncIterable<string>
@@ -56,6 +60,9 @@ export interface ClientCase {
   readonly header: 'authorization' | 'x-api-key' | 'x-goog-api-key' | 'api-key'
   /** What the client repeats a call on by itself, once; `null`: it never does. */
   readonly retries: 'option' | null
+  /** What its own timeout does: ends an attempt, which is repeated as an error is, or ends the call.
+   * `null`: it has none. */
+  readonly timeout: 'repeats' | 'ends' | null
   /** When it lets go of a stream whose loop was left: at once, when it has read another piece, or only
    * when it is aborted. */
   readonly leaves: 'at once' | 'with the next piece' | 'when aborted'
@@ -97,16 +104,29 @@ const stainless = ({ retries, timeoutMs }: Options) => ({
 const newOpenAi = (options: Options): OpenAI =>
   new OpenAI({ ...stainless(options), organization: PLATFORM_CANARY, project: PLATFORM_CANARY })
 
-const chatOf = (client: OpenAI): Bound => ({
-  json: async ({ model = MODEL, signal } = {}) =>
-    (await client.chat.completions.create({ model, messages }, { signal })).choices[0]!.message
-      .content!,
-  stream: ({ model = MODEL, signal } = {}) =>
-    texts(
-      client.chat.completions.create({ model, messages, stream: true }, { signal }),
-      (chunk) => chunk.choices[0]!.delta.content,
-    ),
-})
+/** A maximum by its name, where one is asked for. */
+const most = <N extends string>(name: N, { maxOutput }: Ask): Partial<Record<N, number>> =>
+  maxOutput === undefined ? {} : ({ [name]: maxOutput } as Record<N, number>)
+
+const chatOf = (client: OpenAI): Bound => {
+  const body = (ask: Ask) => ({
+    model: ask.model ?? MODEL,
+    messages,
+    ...most('max_completion_tokens', ask),
+  })
+  return {
+    client,
+    json: async (ask = {}) => {
+      const answer = await client.chat.completions.create(body(ask), withSignal(ask.signal))
+      return answer.choices[0]!.message.content!
+    },
+    stream: (ask = {}) =>
+      texts(
+        client.chat.completions.create({ ...body(ask), stream: true }, withSignal(ask.signal)),
+        (chunk) => chunk.choices[0]!.delta.content,
+      ),
+  }
+}
 
 const openai: ClientCase = {
   name: 'openai, chat',
@@ -114,6 +134,7 @@ const openai: ClientCase = {
   wire: openaiChat,
   header: 'authorization',
   retries: 'option',
+  timeout: 'repeats',
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, options) => chatOf(tk.withTenantKey(newOpenAi(options), context)),
@@ -125,13 +146,18 @@ const openaiText: ClientCase = {
   wire: openaiCompletions,
   bind: (tk, context, options) => {
     const client = tk.withTenantKey(newOpenAi(options), context)
-    const ask = { prompt: 'Hello', max_tokens: 4096 }
+    const body = ({ model = MODEL, maxOutput = 4096 }: Ask) => ({
+      model,
+      prompt: 'Hello',
+      max_tokens: maxOutput,
+    })
     return {
-      json: async ({ model = MODEL, signal } = {}) =>
-        (await client.completions.create({ ...ask, model }, { signal })).choices[0]!.text,
-      stream: ({ model = MODEL, signal } = {}) =>
+      client,
+      json: async (ask = {}) =>
+        (await client.completions.create(body(ask), withSignal(ask.signal))).choices[0]!.text,
+      stream: (ask = {}) =>
         texts(
-          client.completions.create({ ...ask, model, stream: true }, { signal }),
+          client.completions.create({ ...body(ask), stream: true }, withSignal(ask.signal)),
           ({ choices }) => choices[0]!.text,
         ),
     }
@@ -144,12 +170,18 @@ const openaiResponse: ClientCase = {
   wire: openaiResponses,
   bind: (tk, context, options) => {
     const client = tk.withTenantKey(newOpenAi(options), context)
+    const body = (ask: Ask) => ({
+      model: ask.model ?? MODEL,
+      input: 'Hello',
+      ...most('max_output_tokens', ask),
+    })
     return {
-      json: async ({ model = MODEL, signal } = {}) =>
-        (await client.responses.create({ model, input: 'Hello' }, { signal })).output_text,
-      stream: ({ model = MODEL, signal } = {}) =>
+      client,
+      json: async (ask = {}) =>
+        (await client.responses.create(body(ask), withSignal(ask.signal))).output_text,
+      stream: (ask = {}) =>
         texts(
-          client.responses.create({ model, input: 'Hello', stream: true }, { signal }),
+          client.responses.create({ ...body(ask), stream: true }, withSignal(ask.signal)),
           (event) => (event.type === 'response.output_text.delta' ? event.delta : null),
         ),
     }
@@ -162,22 +194,31 @@ const anthropic: ClientCase = {
   wire: anthropicMessages,
   header: 'x-api-key',
   retries: 'option',
+  timeout: 'repeats',
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, options) => {
     const client = tk.withTenantKey(new Anthropic(stainless(options)), context)
     // A hold can grow with what a stream shows only.
-    const ask = { max_tokens: 4096, messages, thinking: { type: 'disabled' as const } }
+    const body = ({ model = MODEL, maxOutput = 4096 }: Ask) => ({
+      model,
+      max_tokens: maxOutput,
+      messages,
+      thinking: { type: 'disabled' as const },
+    })
     return {
-      json: async ({ model = MODEL, signal } = {}) => {
-        const { content } = await client.messages.create({ ...ask, model }, { signal })
+      client,
+      json: async (ask = {}) => {
+        const { content } = await client.messages.create(body(ask), withSignal(ask.signal))
         return content[0]?.type === 'text' ? content[0].text : ''
       },
-      stream: ({ model = MODEL, signal } = {}) =>
-        texts(client.messages.create({ ...ask, model, stream: true }, { signal }), (event) =>
-          event.type === 'content_block_delta' && event.delta.type === 'text_delta'
-            ? event.delta.text
-            : null,
+      stream: (ask = {}) =>
+        texts(
+          client.messages.create({ ...body(ask), stream: true }, withSignal(ask.signal)),
+          (event) =>
+            event.type === 'content_block_delta' && event.delta.type === 'text_delta'
+              ? event.delta.text
+              : null,
         ),
     }
   },
@@ -200,6 +241,7 @@ const bedrock: ClientCase = {
   wire: bedrockConverse,
   header: 'authorization',
   retries: 'option',
+  timeout: null,
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, { retries }) => {
@@ -212,19 +254,20 @@ const bedrock: ClientCase = {
       }),
       context,
     )
-    const input = (modelId: string) => ({
-      modelId,
+    const input = (ask: Ask) => ({
+      modelId: ask.model ?? MODEL,
       messages: [{ role: 'user' as const, content: [{ text: 'Hello' }] }],
+      inferenceConfig: most('maxTokens', ask),
     })
-    const withAbort = (signal?: AbortSignal) => (signal ? { abortSignal: signal } : {})
     return {
-      json: async ({ model = MODEL, signal } = {}) => {
-        const answer = await client.send(new ConverseCommand(input(model)), withAbort(signal))
+      client,
+      json: async (ask = {}) => {
+        const answer = await client.send(new ConverseCommand(input(ask)), withAbort(ask.signal))
         return answer.output?.message?.content?.[0]?.text ?? ''
       },
-      async *stream({ model = MODEL, signal } = {}) {
-        const command = new ConverseStreamCommand(input(model))
-        const { stream } = await client.send(command, withAbort(signal))
+      async *stream(ask = {}) {
+        const command = new ConverseStreamCommand(input(ask))
+        const { stream } = await client.send(command, withAbort(ask.signal))
         for await (const event of stream ?? []) {
           const text = event.contentBlockDelta?.delta?.text
           if (text) yield text
@@ -240,6 +283,7 @@ const groq: ClientCase = {
   wire: openaiChatInline,
   header: 'authorization',
   retries: 'option',
+  timeout: 'repeats',
   leaves: 'at once',
   denial: 'itself',
   // Its types are its own; its calls are OpenAI's.
@@ -253,6 +297,7 @@ const google: ClientCase = {
   wire: gemini,
   header: 'x-goog-api-key',
   retries: 'option',
+  timeout: 'ends',
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context, { retries, timeoutMs }) => {
@@ -272,16 +317,16 @@ const google: ClientCase = {
       }),
       context,
     )
-    const ask = { contents: 'Hello' }
-    const config = (signal?: AbortSignal) => (signal ? { config: { abortSignal: signal } } : {})
+    const params = (ask: Ask) => ({
+      model: ask.model ?? MODEL,
+      contents: 'Hello',
+      config: { ...withAbort(ask.signal), ...most('maxOutputTokens', ask) },
+    })
     return {
-      json: async ({ model = MODEL, signal } = {}) =>
-        (await client.models.generateContent({ ...ask, model, ...config(signal) })).text ?? '',
-      stream: ({ model = MODEL, signal } = {}) =>
-        texts(
-          client.models.generateContentStream({ ...ask, model, ...config(signal) }),
-          (part) => part.text,
-        ),
+      client,
+      json: async (ask = {}) => (await client.models.generateContent(params(ask))).text ?? '',
+      stream: (ask = {}) =>
+        texts(client.models.generateContentStream(params(ask)), (part) => part.text),
     }
   },
 }
@@ -292,6 +337,7 @@ const mistral: ClientCase = {
   wire: openaiChatInline,
   header: 'authorization',
   retries: 'option',
+  timeout: 'ends',
   leaves: 'at once',
   denial: 'cause',
   bind: (tk, context, { retries, timeoutMs }) => {
@@ -304,13 +350,15 @@ const mistral: ClientCase = {
       }),
       context,
     )
+    const body = (ask: Ask) => ({ model: ask.model ?? MODEL, messages, ...most('maxTokens', ask) })
     return {
-      json: async ({ model = MODEL, signal } = {}) => {
-        const answer = await client.chat.complete({ model, messages }, withSignal(signal))
+      client,
+      json: async (ask = {}) => {
+        const answer = await client.chat.complete(body(ask), withSignal(ask.signal))
         return String(answer.choices?.[0]?.message?.content)
       },
-      stream: ({ model = MODEL, signal } = {}) =>
-        texts(client.chat.stream({ model, messages }, withSignal(signal)), ({ data }) =>
+      stream: (ask = {}) =>
+        texts(client.chat.stream(body(ask), withSignal(ask.signal)), ({ data }) =>
           String(data.choices[0]?.delta.content ?? ''),
         ),
     }
@@ -323,6 +371,7 @@ const openrouter: ClientCase = {
   wire: openaiChatInline,
   header: 'authorization',
   retries: 'option',
+  timeout: 'ends',
   leaves: 'at once',
   denial: 'cause',
   bind: (tk, context, { retries, timeoutMs }) => {
@@ -337,17 +386,19 @@ const openrouter: ClientCase = {
       }),
       context,
     )
+    const body = (ask: Ask) => ({ model: ask.model ?? MODEL, messages, ...most('maxTokens', ask) })
     return {
-      json: async ({ model = MODEL, signal } = {}) => {
-        const chatRequest = { model, messages, stream: false as const }
-        const answer = await client.chat.send({ chatRequest }, withSignal(signal))
+      client,
+      json: async (ask = {}) => {
+        const chatRequest = { ...body(ask), stream: false as const }
+        const answer = await client.chat.send({ chatRequest }, withSignal(ask.signal))
         return 'choices' in answer ? String(answer.choices[0]?.message.content) : ''
       },
-      stream: ({ model = MODEL, signal } = {}) => {
-        const chatRequest = { model, messages, stream: true as const }
+      stream: (ask = {}) => {
+        const chatRequest = { ...body(ask), stream: true as const }
         // Its types do not say that this is a stream.
         type Chunk = { readonly choices: readonly { readonly delta: { content?: unknown } }[] }
-        const stream = client.chat.send({ chatRequest }, withSignal(signal))
+        const stream = client.chat.send({ chatRequest }, withSignal(ask.signal))
         return texts(stream as unknown as Promise<AsyncIterable<Chunk>>, ({ choices }) =>
           String(choices[0]?.delta.content ?? ''),
         )
@@ -356,8 +407,11 @@ const openrouter: ClientCase = {
   },
 }
 
-/** Both generators of SDKs take what fetch takes. */
+/** As most take what fetch takes. */
 const withSignal = (signal?: AbortSignal): { signal?: AbortSignal } => (signal ? { signal } : {})
+
+const withAbort = (signal?: AbortSignal): { abortSignal?: AbortSignal } =>
+  signal ? { abortSignal: signal } : {}
 
 /** Repeats for as long as it takes to repeat a few times. */
 function backoff(retries: number) {
@@ -373,6 +427,7 @@ const cohere: ClientCase = {
   header: 'authorization',
   // Its delays cannot be set and begin at a second.
   retries: null,
+  timeout: 'ends',
   leaves: 'at once',
   denial: 'cause',
   bind: (tk, context, { retries, timeoutMs }) => {
@@ -387,15 +442,16 @@ const cohere: ClientCase = {
       }),
       context,
     )
-    const withAbort = (signal?: AbortSignal) => (signal ? { abortSignal: signal } : {})
+    const body = (ask: Ask) => ({ model: ask.model ?? MODEL, messages, ...most('maxTokens', ask) })
     return {
-      json: async ({ model = MODEL, signal } = {}) => {
-        const answer = await client.chat({ model, messages }, withAbort(signal))
+      client,
+      json: async (ask = {}) => {
+        const answer = await client.chat(body(ask), withAbort(ask.signal))
         const [part] = answer.message.content ?? []
         return part?.type === 'text' ? part.text : ''
       },
-      stream: ({ model = MODEL, signal } = {}) =>
-        texts(client.chatStream({ model, messages }, withAbort(signal)), (event) =>
+      stream: (ask = {}) =>
+        texts(client.chatStream(body(ask), withAbort(ask.signal)), (event) =>
           event.type === 'content-delta' ? event.delta?.message?.content?.text : null,
         ),
     }
@@ -408,14 +464,16 @@ const langchain: ClientCase = {
   wire: openaiChat,
   header: 'authorization',
   retries: 'option',
+  timeout: 'repeats',
   // It reads ahead, and does not stop that.
   leaves: 'with the next piece',
   denial: 'itself',
   bind: (tk, context, { retries, timeoutMs }) => {
-    const make = (model: string) =>
+    const make = (ask: Ask) =>
       tk.withTenantKey(
         new ChatOpenAI({
-          model,
+          model: ask.model ?? MODEL,
+          ...most('maxTokens', ask),
           apiKey: PLATFORM_CANARY,
           maxRetries: retries,
           ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
@@ -428,10 +486,11 @@ const langchain: ClientCase = {
         context,
       )
     return {
-      json: async ({ model = MODEL, signal } = {}) =>
-        String((await make(model).invoke('Hello', withSignal(signal))).content),
-      stream: ({ model = MODEL, signal } = {}) =>
-        texts(make(model).stream('Hello', withSignal(signal)), ({ content }) => String(content)),
+      client: make({}),
+      json: async (ask = {}) =>
+        String((await make(ask).invoke('Hello', withSignal(ask.signal))).content),
+      stream: (ask = {}) =>
+        texts(make(ask).stream('Hello', withSignal(ask.signal)), ({ content }) => String(content)),
     }
   },
 }
@@ -443,21 +502,24 @@ const aiSdkCase = (
   ...more,
   // Its delays cannot be set and begin at two seconds.
   retries: null,
+  timeout: null,
   // It reads a stream in two branches, of which the loop is one.
   leaves: 'when aborted',
   denial: 'itself',
   bind: (tk, context, { retries: maxRetries }) => {
-    const ask = (model: string, signal?: AbortSignal) => ({
-      model: modelOf(tk, context, model),
+    const call = (ask: Ask) => ({
+      model: modelOf(tk, context, ask.model ?? MODEL),
       prompt: 'Hello',
       maxRetries,
       providerOptions: { anthropic: { thinking: { type: 'disabled' } } },
-      ...(signal ? { abortSignal: signal } : {}),
+      ...withAbort(ask.signal),
+      ...most('maxOutputTokens', ask),
     })
     return {
-      json: async ({ model = MODEL, signal } = {}) => (await generateText(ask(model, signal))).text,
-      async *stream({ model = MODEL, signal } = {}) {
-        const { fullStream } = streamText({ ...ask(model, signal), onError: () => {} })
+      client: modelOf(tk, context, MODEL) as object,
+      json: async (ask = {}) => (await generateText(call(ask))).text,
+      async *stream(ask = {}) {
+        const { fullStream } = streamText({ ...call(ask), onError: () => {} })
         for await (const part of fullStream) {
           if (part.type === 'error') throw part.error
           if (part.type === 'text-delta' && part.text) yield part.text
@@ -515,27 +577,35 @@ const plainFetch: ClientCase = {
   wire: openaiChat,
   header: 'authorization',
   retries: null,
+  timeout: null,
   leaves: 'at once',
   denial: 'itself',
   bind: (tk, context) => {
-    const send = (model: string, stream: boolean, signal?: AbortSignal): Promise<Response> =>
-      tk.fetch(context)('https://api.openai.com/v1/chat/completions', {
+    const client = tk.fetch(context)
+    const send = (ask: Ask, stream: boolean): Promise<Response> =>
+      client('https://api.openai.com/v1/chat/completions', {
         method: 'POST',
         headers: { authorization: `Bearer ${PLATFORM_CANARY}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ model, messages, stream }),
-        ...withSignal(signal),
+        body: JSON.stringify({
+          model: ask.model ?? MODEL,
+          messages,
+          stream,
+          ...most('max_completion_tokens', ask),
+        }),
+        ...withSignal(ask.signal),
       })
     return {
-      json: async ({ model = MODEL, signal } = {}) => {
-        const answer = (await (await send(model, false, signal)).json()) as {
+      client,
+      json: async (ask = {}) => {
+        const answer = (await (await send(ask, false)).json()) as {
           choices: { message: { content: string } }[]
         }
         return answer.choices[0]!.message.content
       },
-      async *stream({ model = MODEL, signal } = {}) {
+      async *stream(ask = {}) {
         const decoder = new TextDecoder()
         let rest = ''
-        for await (const bytes of (await send(model, true, signal)).body!) {
+        for await (const bytes of (await send(ask, true)).body!) {
           rest += decoder.decode(bytes, { stream: true })
           const events = rest.split('\n\n')
           rest = events.pop()!

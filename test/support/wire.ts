@@ -364,8 +364,13 @@ export const bedrockConverse: Wire = {
 
 export const WORDS = ['one ', 'two ', 'three ', 'four ', 'five ']
 
-export const modelOf = ({ url, body }: SeenRequest): string =>
-  body.model ?? /\/(?:models?|deployments)\/([^/:]+)/.exec(url)?.[1] ?? 'm'
+export const modelOf = ({
+  url,
+  body,
+}: {
+  readonly url: string
+  readonly body: { readonly model?: string }
+}): string => body.model ?? /\/(?:models?|deployments)\/([^/:]+)/.exec(url)?.[1] ?? 'm'
 
 /** Answers as the request asks, whole. */
 export const answering =
