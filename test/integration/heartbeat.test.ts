@@ -14,6 +14,7 @@ import {
   type ProviderServer,
   type Stream,
   startProvider,
+  USAGE,
   USAGE_COST_NANO,
   usageChunk,
 } from '../support/provider-server.ts'
@@ -263,6 +264,53 @@ describe('a call whose hold is lost is ended', () => {
     expect((await acmeBudget(tk)).held).toBe(0n)
     expect(receipts).toMatchObject([{ outcome: 'aborted', quality: 'estimated', late: false }])
     expect(clock.timers()).toBe(0)
+  })
+})
+
+describe('an answer that is read may take as long as it takes', () => {
+  /** A provider that begins an answer, and ends it when the test says so. */
+  function slowJson(): Promise<(piece: string, ends?: boolean) => void> {
+    return new Promise((resolve) => {
+      server.answer = (_, response) => {
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.write(' ')
+        resolve((piece, ends) => (ends ? response.end(piece) : response.write(piece)))
+      }
+    })
+  }
+  const TEXT = JSON.stringify({ model: ASK.model, choices: [], usage: USAGE })
+
+  const begun = async ({ tk, key }: Installation) => {
+    const source = slowJson()
+    const response = await tk.fetch({ key })(`${server.baseUrl}/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify(ASK),
+    })
+    return { response, write: await source }
+  }
+
+  test('as a whole', async () => {
+    const installation = await open()
+    const { response, write } = await begun(installation)
+    const answer = response.json()
+    await pass(1_200_000)
+    write(TEXT, true)
+    expect(await answer).toEqual(JSON.parse(TEXT))
+    expect(await acmeBudget(installation.tk)).toEqual({ used: USAGE_COST_NANO, held: 0n })
+  })
+
+  test('piece by piece', async () => {
+    const installation = await open()
+    const { response, write } = await begun(installation)
+    const reader = response.body!.getReader()
+    for (let n = 0; n < 4; n++) {
+      await reader.read()
+      await pass(400_000)
+      write(' ')
+    }
+    write(TEXT, true)
+    while (!(await reader.read()).done);
+    expect(await acmeBudget(installation.tk)).toEqual({ used: USAGE_COST_NANO, held: 0n })
   })
 })
 

@@ -21,7 +21,7 @@ export const READING: RequestReading = {
 export async function observed(
   operation: Operation,
   pieces: readonly Uint8Array[],
-  { type = 'text/event-stream', reading = READING } = {},
+  { type = 'text/event-stream', reading = READING, watch = { observeJson, observeStream } } = {},
 ): Promise<{ end: CallEnd; out: Uint8Array }> {
   const ends: CallEnd[] = []
   let next = 0
@@ -52,7 +52,9 @@ export async function observed(
     signal: undefined,
     parts: { receipts: createReceiptBook() },
   }
-  const response = reading.stream ? observeStream(observer, given) : observeJson(observer, given)
+  const response = reading.stream
+    ? watch.observeStream(observer, given)
+    : watch.observeJson(observer, given)
   const out = new Uint8Array(await response.arrayBuffer())
   const [end] = ends
   if (end === undefined) throw new Error('nothing was settled')

@@ -6,6 +6,7 @@ import {
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { awsEventStream, type FrameEvent } from '../../src/providers/reading/aws-event-stream.ts'
+import { EventBlocks, MAX_EVENT_BYTES } from '../../src/providers/reading/event-blocks.ts'
 import { jsonArrayStream } from '../../src/providers/reading/json-array-stream.ts'
 import { awsChunk, awsFrame } from '../support/aws-frames.ts'
 import { observed, pieces, READING } from '../support/observed-answer.ts'
@@ -126,10 +127,61 @@ describe('AWS event streams', () => {
     expect(parsed([broken, new Uint8Array(FRAMES)])).toEqual([])
   })
 
+  test('a large frame in small pieces comes out whole, in time that grows with its size', () => {
+    const text = 'x'.repeat(16 * 1024 * 1024)
+    const frame = new Uint8Array(awsFrame('contentBlockDelta', { delta: { text } }))
+    const [event, ...others] = parsed(pieces(frame, 64))
+    expect(others).toEqual([])
+    expect(event?.data.length).toBe(JSON.stringify({ delta: { text } }).length)
+  })
+
+  test('what comes behind bytes that are no frame counts as delivered text', async () => {
+    const bytes = new Uint8Array(3000).fill(0xff)
+    const operation = operationOf('bedrock', '/model/{model}/converse-stream')
+    const { end } = await observed(operation, pieces(bytes, 500), { type: AWS })
+    expect(end).toMatchObject({ outcome: 'broken', quality: 'estimated', tokens: { output: 1000 } })
+  })
+
   test('a frame whose headers reach beyond it is no frame', () => {
     const broken = new Uint8Array(FRAMES)
     broken.set([0x7f, 0xff, 0xff, 0xff], 4)
     expect(parsed([broken])).toEqual([])
+  })
+})
+
+/** The blocks of a text, cut in two at every place. */
+function blocksOf(text: string, at: number): string[] {
+  const found: string[] = []
+  const blocks = new EventBlocks((block) =>
+    found.push(new TextDecoder().decode(block ?? undefined)),
+  )
+  const bytes = new TextEncoder().encode(text)
+  blocks.feed(bytes.subarray(0, at))
+  blocks.feed(bytes.subarray(at))
+  return [...found, new TextDecoder().decode(blocks.end())]
+}
+
+describe('blocks of server-sent events', () => {
+  test.each(['\n', '\r\n', '\r'])('end with an empty line of %j, and lose no byte', (line) => {
+    const blocks = [`data: a${line}${line}`, `: é${line}data:b${line}${line}`, 'data: c']
+    const text = blocks.join('')
+    for (let at = 0; at <= Buffer.byteLength(text); at++) {
+      // Cut inside an empty line, its second half stands alone.
+      const found = blocksOf(text, at).filter((block) => block !== '\n')
+      expect(found.map((one) => one.replaceAll('\r\n', '\r'))).toEqual(
+        line === '\r\n' ? blocks.map((one) => one.replaceAll('\r\n', '\r')) : blocks,
+      )
+    }
+  })
+
+  test('that are too long are not kept, and their bytes are told', () => {
+    const seen: (number | null)[] = []
+    const blocks = new EventBlocks((block) => seen.push(block?.length ?? null))
+    const piece = new Uint8Array(MAX_EVENT_BYTES / 4).fill(0x78)
+    for (let n = 0; n < 5; n++) blocks.feed(piece)
+    blocks.feed(new TextEncoder().encode('\n\ndata: b\n\n'))
+    expect(seen).toEqual([null, 9])
+    expect(blocks.unread).toBe(5 * piece.length + 2)
   })
 })
 

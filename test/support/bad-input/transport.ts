@@ -137,7 +137,7 @@ export async function fetched(
 }
 
 /** An application with the real client. @returns what it was given, or the error that it was told. */
-export async function asked(
+async function asked(
   client: OpenAI,
   asking: Asking,
 ): Promise<{ readonly seen: readonly unknown[]; readonly error?: string | null }> {
