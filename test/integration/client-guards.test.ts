@@ -20,7 +20,8 @@ import {
   PLATFORM_CANARY,
   tenantSecret,
 } from '../support/client-bench.ts'
-import { CLIENT_CASES, type ClientCase } from '../support/client-cases.ts'
+import { CLIENT_CASES } from '../support/client-cases.ts'
+import type { ClientCase } from '../support/clients/client-case.ts'
 import { json } from '../support/provider-server.ts'
 import { testKey } from '../support/test-key.ts'
 import { answering, modelOf, WORDS } from '../support/wire.ts'

@@ -16,7 +16,8 @@ import {
   PLATFORM_CANARY,
   tenantSecret,
 } from '../support/client-bench.ts'
-import { CLIENT_CASES, type ClientCase, type Options } from '../support/client-cases.ts'
+import { CLIENT_CASES } from '../support/client-cases.ts'
+import type { ClientCase, Options } from '../support/clients/client-case.ts'
 import { HANG, paced } from '../support/paced.ts'
 import { type Answer, json } from '../support/provider-server.ts'
 import { answering, modelOf, WORDS } from '../support/wire.ts'
@@ -262,7 +263,7 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
     async () => {
       bench.server.answer = async ({ closedEarly }) => closedEarly
       const retries = client.timeout === 'repeats' ? 1 : 0
-      const error = await failure(bind({}, { retries, timeoutMs: 300 }).json())
+      const error = await failure(bind({}, { retries, timeoutMs: 1000 }).json())
       expect(error).toBeInstanceOf(Error)
       await vi.waitFor(() => expect(bench.receipts).toHaveLength(retries + 1))
       for (const receipt of bench.receipts) {

@@ -600,7 +600,7 @@ const CORRIDOR: typeof MUTANTS = [
     'a stream goes past its hold',
     {
       file: 'request/observe-stream.ts',
-      from: 'const covered = settler.hold.delivered(reader.deliveredEstimate())',
+      from: 'const covered = settler.hold.delivered(following.delivered())',
       to: 'const covered = null as Promise<void> | null',
     },
     async (load) => {
