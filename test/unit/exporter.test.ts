@@ -220,6 +220,22 @@ describe('the exporter', () => {
     await within(1, exporter.stop())
   })
 
+  test('a callback that is slower than its lease has not failed: no pause, and few come again', async () => {
+    let calls = 0
+    const sink = callbackSink(async () => {
+      calls++
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+    })
+    const { storage, exporter, events } = await bench([sink], { waiting: 300 })
+    exporter.start()
+    await vi.advanceTimersByTimeAsync(330_000)
+    expect(await waitingIn(storage)).toBe(0)
+    // Those of the write that each of three leases ended in.
+    expect(calls).toBeLessThanOrEqual(300 + 3 * 2)
+    expect(events).toEqual([])
+    await within(1, exporter.stop())
+  })
+
   test.each([
     ['returns nothing', () => undefined, 0],
     ['throws', down, 1],
