@@ -236,6 +236,25 @@ describe('the exporter', () => {
     await within(1, exporter.stop())
   })
 
+  test('a callback that is slow to fail is not called by two writes at once', async () => {
+    let under = 0
+    let most = 0
+    const sink = callbackSink(async () => {
+      most = Math.max(most, ++under)
+      await new Promise((resolve) => setTimeout(resolve, 5000))
+      under--
+      return down()
+    })
+    const { storage, exporter } = await bench([sink], { waiting: 100 })
+    exporter.start()
+    await vi.advanceTimersByTimeAsync(300_000)
+    expect(await waitingIn(storage)).toBe(100)
+    expect(most).toBe(1)
+    const stopped = exporter.stop()
+    await vi.advanceTimersByTimeAsync(60_000)
+    await stopped
+  })
+
   test.each([
     ['returns nothing', () => undefined, 0],
     ['throws', down, 1],

@@ -30,8 +30,8 @@ export function callbackSink(
       const accepted: string[] = []
       let failed: { readonly error: unknown } | null = null
       const startedMs = performance.now()
-      for (const event of events) {
-        if (accepted.length > 0 && performance.now() - startedMs > MAX_WORK_MS) break
+      for (const [i, event] of events.entries()) {
+        if (i > 0 && performance.now() - startedMs > MAX_WORK_MS) break
         try {
           await onEvent(exportedEvent(event))
           accepted.push(event.id)
