@@ -23,8 +23,8 @@ export interface Delivery {
   readonly accepted: readonly string[]
   readonly rejected: ReadonlyMap<string, string>
   readonly left: readonly string[]
-  /** Why events are left: class, code and status of the last failure; `null`: none are left, or only
-   * time ran out. */
+  /** Why events are left: class, code and status of the last failure; `null`: none are left, or the
+   * sink is only slow. */
   readonly failure: string | null
   /** How long the sink asked to be left alone, in ms; 0: it did not say. */
   readonly retryAfterMs: number
@@ -81,7 +81,7 @@ export class SinkLane {
       if (!signal.aborted) {
         batch.failed(error)
         if (batch.retryAfterMs === 0) await this.#findPoison(batch, [], signal)
-      } else if (batch.hasFailed) this.#doubt(batch.left())
+      } else if (!batch.isOnlySlow) this.#doubt(batch.left())
     }
     return batch.result()
   }
@@ -209,8 +209,9 @@ class Batch {
     return this.#open.has(id)
   }
 
-  get hasFailed(): boolean {
-    return this.#failure !== null
+  /** The sink takes one event after the other, and has failed on none. */
+  get isOnlySlow(): boolean {
+    return this.#failure === null && this.#accepted.size > 0
   }
 
   left(): readonly OutboxRecord[] {
@@ -248,7 +249,7 @@ class Batch {
       accepted: [...this.#accepted],
       rejected: this.#rejected,
       left,
-      failure: left.length > 0 ? this.#failure : null,
+      failure: left.length === 0 || this.isOnlySlow ? null : (this.#failure ?? 'no answer in time'),
       retryAfterMs: this.retryAfterMs,
     }
   }

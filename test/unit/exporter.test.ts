@@ -236,6 +236,21 @@ describe('the exporter', () => {
     await within(1, exporter.stop())
   })
 
+  test('a sink that takes nothing within the time of a flush has failed, and its batch is searched', async () => {
+    const asked: number[] = []
+    const sink = scriptedSink((events) => {
+      asked.push(events.length)
+      return new Promise<never>(() => {})
+    })
+    const { exporter, events } = await bench([sink], { waiting: 8 })
+    expect(await within(10_000, exporter.flush())).toEqual({ exported: 0, done: false })
+    expect(events).toMatchObject([{ kind: 'sink.failed', reason: 'no answer in time', events: 8 }])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(await within(10_000, exporter.flush())).toEqual({ exported: 0, done: false })
+    expect(asked).toEqual([8, 4])
+    await exporter.stop()
+  })
+
   test('a callback that is slow to fail is not called by two writes at once', async () => {
     let under = 0
     let most = 0
