@@ -15,9 +15,14 @@ const OF_ITEMS: ReadonlySet<string> = new Set([
   'TK_INTERNAL',
 ])
 
+/** One that may have been written stays whole: a part that then fails before anything is sent would
+ * say that nothing was changed. */
+const isOfItem = (error: unknown): boolean =>
+  !TenantKeysError.isInstance(error) || (OF_ITEMS.has(error.code) && error.outcome === 'none')
+
 /**
  * Runs a batch, and when it fails over one of its items, each half of it, so that one caller's item
- * fails alone. A batch that fails has changed nothing.
+ * fails alone. A batch that fails so has changed nothing.
  */
 export async function runApart<I, R>(
   run: (items: readonly I[]) => Promise<readonly R[]>,
@@ -32,8 +37,7 @@ export async function runApart<I, R>(
         : { status: 'fulfilled', value }
     })
   } catch (error) {
-    const ofItem = !TenantKeysError.isInstance(error) || OF_ITEMS.has(error.code)
-    if (items.length === 1 || !ofItem) {
+    if (items.length === 1 || !isOfItem(error)) {
       return items.map(() => ({ status: 'rejected', reason: error }))
     }
     const half = Math.ceil(items.length / 2)

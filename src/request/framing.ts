@@ -60,16 +60,26 @@ const CR = 0x0d
 function serverSentEvents(hides: boolean, onEvent: OnEvent): Framing {
   const decoder = new TextDecoder()
   let isHidden = false
+  let hasEvents = false
+  let isForeign = false
+  /** Bytes with lines that mean nothing: what is no event stream at all consists of them. */
+  let foreign = 0
   const parser = createParser({
     onEvent: (event) => {
+      hasEvents = true
       if (onEvent(event) === 'hide') isHidden = true
+    },
+    onError: () => {
+      isForeign = true
     },
   })
   const read = (block: Uint8Array, ending = ''): void => {
     const text = decoder.decode(block)
     isHidden = false
+    isForeign = false
     // The parser waits behind a CR for the LF that may follow; here it is known that none does.
     parser.feed((text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text) + ending)
+    if (isForeign) foreign += block.length
   }
   const hiding = hides ? createHiding() : null
   const blocks = new EventBlocks((block, newest) => {
@@ -88,7 +98,7 @@ function serverSentEvents(hides: boolean, onEvent: OnEvent): Framing {
       if (last.length > 0) read(last, '\n\n')
       return isHidden ? null : (hiding?.kept() ?? null)
     },
-    unread: () => blocks.unread,
+    unread: () => blocks.unread + (hasEvents ? 0 : foreign),
   }
 }
 

@@ -53,12 +53,15 @@ function watch(observed: Observed, response: Response, shared: Shared, life: Lif
     settler.hold.reading()
     let bytes: ArrayBuffer
     let answer: Answer
+    let size = 0
     try {
       bytes = await original.arrayBuffer()
+      size = bytes.byteLength
       answer = answerOf(new Uint8Array(bytes), asText)
     } catch (error) {
-      // Broken after a 2xx: the call was made, so it is charged.
-      await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken', shared.delivered)
+      // Broken after a 2xx, or longer than a text can be: the call was made, so it is charged.
+      const read = Math.max(shared.delivered, size)
+      await settleUnread(observed, signal?.aborted ? 'aborted' : 'broken', read)
       throw transportError('terminated', error, signal)
     } finally {
       shared.done()

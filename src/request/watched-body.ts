@@ -5,7 +5,7 @@
  * @module
  */
 
-/** What is done with the bytes as they pass. None of these may throw. */
+/** What is done with the bytes as they pass. Only `chunk` may throw: the body is ended then. */
 export interface BodyWatcher {
   /** Held for as long as the body can be read. */
   readonly life?: object
@@ -84,6 +84,8 @@ function wrap(source: () => Body, watcher: BodyWatcher): Body {
   const handOn = (out: Uint8Array | null): Next | Promise<Next> =>
     out && out.length > 0 ? { done: false, value: out } : next()
   const fail = async (error: unknown): Promise<never> => {
+    // A source that has not failed itself would be left open: what it still sends is paid for.
+    reader?.cancel(error).catch(() => {})
     throw await watcher.broken(error)
   }
 

@@ -23,7 +23,8 @@ export interface Delivery {
   readonly accepted: readonly string[]
   readonly rejected: ReadonlyMap<string, string>
   readonly left: readonly string[]
-  /** Why events are left: class, code and status of the last failure; `null`: none are left. */
+  /** Why events are left: class, code and status of the last failure; `null`: none are left, or the
+   * sink is only slow. */
   readonly failure: string | null
   /** How long the sink asked to be left alone, in ms; 0: it did not say. */
   readonly retryAfterMs: number
@@ -77,9 +78,10 @@ export class SinkLane {
     try {
       await this.#withRetries(batch, signal)
     } catch (error) {
-      batch.failed(error)
-      if (signal.aborted) this.#doubt(batch.left())
-      else if (batch.retryAfterMs === 0) await this.#findPoison(batch, [], signal)
+      if (!signal.aborted) {
+        batch.failed(error)
+        if (batch.retryAfterMs === 0) await this.#findPoison(batch, [], signal)
+      } else if (!batch.isOnlySlow) this.#doubt(batch.left())
     }
     return batch.result()
   }
@@ -97,6 +99,9 @@ export class SinkLane {
       randomize: false,
       unref: true,
       signal,
+      onFailedAttempt: ({ error }) => {
+        if (!signal.aborted) batch.failed(error)
+      },
       // A sink that says when to come back is not asked before.
       shouldRetry: ({ error }) => retryAfterOf(error) === 0,
     })
@@ -154,11 +159,16 @@ export class SinkLane {
     )
   }
 
-  /** @throws what the sink threw, or that it named some event in neither list. */
+  /** A sink that takes some of a part is given the rest at once: it is slow, and has not failed.
+   * @throws what the sink threw, or that it named none of what it was given. */
   async #write(batch: Batch, part: readonly OutboxRecord[], signal: AbortSignal): Promise<void> {
-    const taken = batch.record(await this.#ask(part, signal))
-    this.#canary = part.findLast(({ id }) => taken.has(id)) ?? this.#canary
-    if (part.some(({ id }) => batch.has(id))) throw new Error('neither accepted nor rejected')
+    for (let open = part; open.length > 0; ) {
+      const taken = batch.record(await this.#ask(open, signal))
+      this.#canary = open.findLast(({ id }) => taken.has(id)) ?? this.#canary
+      const left = open.filter(({ id }) => batch.has(id))
+      if (left.length === open.length) throw new Error('neither accepted nor rejected')
+      open = left
+    }
   }
 
   async #ask(part: readonly OutboxRecord[], signal: AbortSignal): Promise<SinkAnswer> {
@@ -199,6 +209,11 @@ class Batch {
     return this.#open.has(id)
   }
 
+  /** The sink takes one event after the other, and has failed on none. */
+  get isOnlySlow(): boolean {
+    return this.#failure === null && this.#accepted.size > 0
+  }
+
   left(): readonly OutboxRecord[] {
     return [...this.#open.values()]
   }
@@ -234,7 +249,7 @@ class Batch {
       accepted: [...this.#accepted],
       rejected: this.#rejected,
       left,
-      failure: left.length > 0 ? (this.#failure ?? 'not tried') : null,
+      failure: left.length === 0 || this.isOnlySlow ? null : (this.#failure ?? 'no answer in time'),
       retryAfterMs: this.retryAfterMs,
     }
   }

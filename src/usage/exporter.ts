@@ -330,8 +330,9 @@ export class OutboxExporter implements Exporter {
       this.#parts.reporter.emit({ kind: 'export.quarantined', sink, eventId: id, reason })
     }
     for (const taken of this.#taken.values()) for (const id of [...done, ...gone]) taken.delete(id)
-    if (left.size === 0) {
-      this.#failures = 0
+    if (left.size === 0) this.#failures = 0
+    if (deliveries.every(({ failure }) => failure === null)) {
+      if (left.size > 0) await outbox.release({ leaseId, ids: [...left], delayMs: 0 })
       return { leased: events.length, exported: done.length, pauseMs: 0 }
     }
     const retryAfterMs = Math.max(...deliveries.map((d) => d.retryAfterMs))

@@ -185,6 +185,21 @@ describe(`an answer of ${SIZE / MB} MB passes, and is not kept`, () => {
   })
 })
 
+test.runIf(FULL)('an answer longer than a text can be is charged by its bytes', async () => {
+  serve({ type: JSON_TYPE, piece: 'x' })
+  const { made, server } = transport
+  const body = { model: MODEL, messages: [{ role: 'user', content: 'Hello' }] }
+  const init = { method: 'POST', body: JSON.stringify(body) }
+  const response = await made.tk.fetch({ key: made.key })(
+    `${server.baseUrl}/chat/completions`,
+    init,
+  )
+  await expect(response.text()).rejects.toThrow(TypeError)
+  const charged = await lastOf(1, transport)
+  expect(charged).toMatchObject({ outcome: 'broken', quality: 'estimated', responseBytes: SIZE })
+  expect(charged.tokens.output).toBe(4096)
+})
+
 test('100,000 tiny events reach the real client one by one, and are measured', async () => {
   const events = 100_000
   transport.server.answer = async (_, response) => {

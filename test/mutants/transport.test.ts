@@ -102,6 +102,11 @@ const MUTANTS: readonly (readonly [string, Sabotage, Attack])[] = [
     answers(CONVERSE, noFrame, ({ end }) => end.tokens.output === 0, AWS),
   ],
   [
+    'what is no event stream is free',
+    { file: 'request/framing.ts', from: '(hasEvents ? 0 : foreign)', to: '0' },
+    answers(CHAT, '{"usage":"many"}', ({ end }) => end.tokens.output === 0),
+  ],
+  [
     'what could not be read changes no figure',
     { file: STREAM, from: 'usage === null || framing.unread() === 0', to: 'true' },
     answers(

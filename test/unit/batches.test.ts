@@ -42,6 +42,15 @@ describe('a batch that fails over one item', () => {
     },
   )
 
+  it('stays whole where it may have been written, and every caller is told that', async () => {
+    const lost = new TenantKeysError('TK_INTERNAL', {}, { outcome: 'unknown' })
+    let runs = 0
+    const answers = await runApart<number, string>(async () => {
+      throw ++runs === 1 ? lost : new TenantKeysError('TK_STORE_UNAVAILABLE')
+    }, batch)
+    expect(answers).toEqual(batch.map(() => ({ status: 'rejected', reason: lost })))
+  })
+
   it('tells each caller what became of its own', async () => {
     const { asked, run } = store((item) => item === 3, corrupt)
     const command = batched(run)

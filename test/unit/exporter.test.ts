@@ -220,6 +220,56 @@ describe('the exporter', () => {
     await within(1, exporter.stop())
   })
 
+  test('a callback that is slower than its lease has not failed: no pause, and few come again', async () => {
+    let calls = 0
+    const sink = callbackSink(async () => {
+      calls++
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+    })
+    const { storage, exporter, events } = await bench([sink], { waiting: 300 })
+    exporter.start()
+    await vi.advanceTimersByTimeAsync(330_000)
+    expect(await waitingIn(storage)).toBe(0)
+    // Those of the write that each of three leases ended in.
+    expect(calls).toBeLessThanOrEqual(300 + 3 * 2)
+    expect(events).toEqual([])
+    await within(1, exporter.stop())
+  })
+
+  test('a sink that takes nothing within the time of a flush has failed, and its batch is searched', async () => {
+    const asked: number[] = []
+    const sink = scriptedSink((events) => {
+      asked.push(events.length)
+      return new Promise<never>(() => {})
+    })
+    const { exporter, events } = await bench([sink], { waiting: 8 })
+    expect(await within(10_000, exporter.flush())).toEqual({ exported: 0, done: false })
+    expect(events).toMatchObject([{ kind: 'sink.failed', reason: 'no answer in time', events: 8 }])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(await within(10_000, exporter.flush())).toEqual({ exported: 0, done: false })
+    expect(asked).toEqual([8, 4])
+    await exporter.stop()
+  })
+
+  test('a callback that is slow to fail is not called by two writes at once', async () => {
+    let under = 0
+    let most = 0
+    const sink = callbackSink(async () => {
+      most = Math.max(most, ++under)
+      await new Promise((resolve) => setTimeout(resolve, 5000))
+      under--
+      return down()
+    })
+    const { storage, exporter } = await bench([sink], { waiting: 100 })
+    exporter.start()
+    await vi.advanceTimersByTimeAsync(300_000)
+    expect(await waitingIn(storage)).toBe(100)
+    expect(most).toBe(1)
+    const stopped = exporter.stop()
+    await vi.advanceTimersByTimeAsync(60_000)
+    await stopped
+  })
+
   test.each([
     ['returns nothing', () => undefined, 0],
     ['throws', down, 1],

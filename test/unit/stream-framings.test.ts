@@ -185,6 +185,34 @@ describe('blocks of server-sent events', () => {
   })
 })
 
+describe('what is no event stream', () => {
+  const chat = operationOf('openai', '/chat/completions')
+  const json = '{"choices":[{"message":{"content":"one two three"}}]}'
+
+  test.each([
+    ['JSON', json],
+    ['a line of JSON each', `${json}\n${json}\n`],
+    ['HTML, with empty lines', '<!doctype html>\r\n\r\n<html>\r\n\r\n</html>'],
+  ])('counts as delivered text: %s', async (_, text) => {
+    const bytes = new TextEncoder().encode(text)
+    const { end, out } = await observed(chat, pieces(bytes, 7))
+    expect(out).toEqual(bytes)
+    expect(end).toMatchObject({
+      outcome: 'broken',
+      quality: 'estimated',
+      tokens: { output: Math.ceil(bytes.length / 3) },
+    })
+  })
+
+  test('is not a stream with a line in it that nobody knows: that one is measured', async () => {
+    const usage = { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 }
+    const events = [`data: {"choices":[],"usage":${JSON.stringify(usage)}}`, 'data: [DONE]']
+    const text = `hello\n\n${events.join('\n\nretry: soon\n\n')}\n\n`
+    const { end } = await observed(chat, pieces(new TextEncoder().encode(text), 7))
+    expect(end).toMatchObject({ outcome: 'completed', quality: 'measured', tokens: { output: 2 } })
+  })
+})
+
 function elements(chunks: readonly string[]): string[] {
   const found: string[] = []
   const { feed } = jsonArrayStream(({ data }) => found.push(data))

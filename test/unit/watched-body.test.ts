@@ -7,7 +7,8 @@ interface Watched {
   readonly log: string[]
 }
 
-/** A body of one-byte chunks. Those of 0 stay hidden; `breaks`: reading fails at the end. */
+/** A body of one-byte chunks. Those of 0 stay hidden, the watcher ends the body at one of 50; `breaks`:
+ * reading fails at the end. */
 function watched(bytes: readonly number[], breaks = false): Watched {
   const log: string[] = []
   const left = [...bytes]
@@ -26,6 +27,7 @@ function watched(bytes: readonly number[], breaks = false): Watched {
   const watcher: BodyWatcher = {
     // Every second chunk has to be waited for.
     chunk: (value) => {
+      if (value[0] === 50) throw new Error('the hold is lost')
       const out = value[0] === 0 ? new Uint8Array() : value
       return value[0]! % 2 === 0 ? Promise.resolve(out) : out
     },
@@ -65,6 +67,14 @@ describe('a watched body', () => {
     expect(await all(looped.body)).toEqual([1, 2, 3, 99])
     expect(await allByReader(read.body)).toEqual([1, 2, 3, 99])
     expect([looped.log, read.log]).toEqual([['end'], ['end']])
+  })
+
+  test('that its watcher ends stops the source', async () => {
+    for (const read of [all, allByReader]) {
+      const { body, log } = watched([1, 50, 2])
+      await expect(read(body)).rejects.toThrow('terminated')
+      expect(log).toEqual(['source cancelled: Error: the hold is lost', 'broken'])
+    }
   })
 
   test('is locked while a loop runs over it, and not after', async () => {

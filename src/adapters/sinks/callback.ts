@@ -11,8 +11,8 @@ export interface CallbackSinkOptions {
   readonly name?: string | undefined
 }
 
-/** A write that went on for longer could time out, and all of its events would come again. */
-const MAX_WORK_MS = 10_000
+/** A write that went on for long could time out, and all of its events would come again. */
+const MAX_WORK_MS = 1000
 
 /**
  * The event counts as taken when `onEvent` has returned, or the promise it returned is fulfilled. When
@@ -30,8 +30,8 @@ export function callbackSink(
       const accepted: string[] = []
       let failed: { readonly error: unknown } | null = null
       const startedMs = performance.now()
-      for (const event of events) {
-        if (accepted.length > 0 && performance.now() - startedMs > MAX_WORK_MS) break
+      for (const [i, event] of events.entries()) {
+        if (i > 0 && performance.now() - startedMs > MAX_WORK_MS) break
         try {
           await onEvent(exportedEvent(event))
           accepted.push(event.id)
