@@ -76,7 +76,10 @@ const SABOTAGES: readonly (readonly [string, Sabotage, string])[] = [
       file: 'adapters/sqlite/connection.ts',
       from: `    client.run('COMMIT')
     return result`,
-      to: `    client.run(Math.random() < 0.02 ? 'ROLLBACK' : 'COMMIT')
+      // Counted, and not from the first: the world that the callers need is there.
+      to: `    const seen = globalThis as unknown as { commits?: number }
+    seen.commits = (seen.commits ?? 0) + 1
+    client.run(seen.commits > 100 && seen.commits % 40 === 0 ? 'ROLLBACK' : 'COMMIT')
     return result`,
     },
     'eventsLost',

@@ -8,6 +8,7 @@
 import { systemMonotonicClock, type WallClock } from '../../kernel/clock.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { PgExecutor, PgParam, PgQueries, PgRow, TransactionMode } from './executor.ts'
+import { unreadable } from './ledger-answers.ts'
 import { isRetry, mapError, type Sent } from './map-error.ts'
 import { LOCK_TIMEOUT_MS } from './migrations/sql.ts'
 import { type Names, TENANT_SETTING } from './names.ts'
@@ -187,7 +188,7 @@ function answerOf(row: PgRow | undefined): unknown {
   const text = row?.answer
   if (text === null) return null
   if (typeof text === 'string') return JSON.parse(text)
-  throw new TenantKeysError('TK_STORE_CORRUPT', { reason: 'the answer of a function is no text' })
+  throw unreadable()
 }
 
 /** Full jitter, so that those that met once do not meet again. */

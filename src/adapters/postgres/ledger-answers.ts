@@ -67,5 +67,10 @@ export const REFUSALS = [
 export const isAgain = (answer: unknown): boolean =>
   typeof answer === 'object' && answer !== null && 'again' in answer
 
+/** Whatever the function wrote is written. */
 export const unreadable = (): TenantKeysError =>
-  new TenantKeysError('TK_STORE_CORRUPT', { reason: 'the answer of a function cannot be read' })
+  new TenantKeysError(
+    'TK_STORE_CORRUPT',
+    { reason: 'the answer of a function cannot be read' },
+    { outcome: 'unknown' },
+  )
