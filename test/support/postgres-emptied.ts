@@ -13,6 +13,9 @@ export async function emptying(
 ): Promise<string> {
   const rows = await query('SELECT tablename FROM pg_tables WHERE schemaname = $1', [schema])
   const tables = rows.map((row) => String(row.tablename)).filter((name) => !KEPT.includes(name))
-  return `TRUNCATE ${tables.map((name) => `${schema}.${name}`).join(', ')};
+  // Few rows: quicker than TRUNCATE, which makes new files. Without triggers, so in any order.
+  return `SET session_replication_role = replica;
+    ${tables.map((name) => `DELETE FROM ${schema}.${name};`).join('\n')}
+    SET session_replication_role = DEFAULT;
     UPDATE ${schema}.tk_clock SET clock_ms = 0; UPDATE ${schema}.tk_epoch SET epoch = 1`
 }
