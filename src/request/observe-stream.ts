@@ -9,15 +9,9 @@
  * @module
  */
 import type { ResponseUsage } from '../providers/provider.ts'
+import { BYTES_PER_TOKEN } from '../providers/reading/delta-meter.ts'
 import { type Framing, openFraming } from './framing.ts'
-import {
-  BYTES_PER_TOKEN,
-  type Life,
-  lifeOf,
-  type Observed,
-  settleEstimated,
-  settleReported,
-} from './observed.ts'
+import { type Life, lifeOf, type Observed, settleEstimated, settleReported } from './observed.ts'
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 

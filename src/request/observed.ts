@@ -5,6 +5,7 @@
  * @module
  */
 import type { Operation, RequestReading, ResponseUsage } from '../providers/provider.ts'
+import { BYTES_PER_TOKEN } from '../providers/reading/delta-meter.ts'
 import type { CallOutcome, TokenUsage } from '../storage/ledger-records.ts'
 import type { CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
@@ -62,9 +63,6 @@ export function askedTier({ bound }: RequestReading): string | null {
   const [tier = null, ...others] = bound.serviceTiers ?? []
   return others.length === 0 ? tier : null
 }
-
-/** Bytes of text that make at least one token in every tokenizer we know; see docs/providers.md. */
-export const BYTES_PER_TOKEN = 3
 
 /**
  * No usage that can be trusted: charged by estimate, never zero.

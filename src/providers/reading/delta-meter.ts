@@ -10,8 +10,8 @@ const TOOL_CALL_TOKENS = 16
 /** The token that ends an answer, which some servers count. */
 const END_TOKENS = 1
 
-/** UTF-8 bytes that make at least a token, in text. */
-const BYTES_PER_TOKEN = 3
+/** UTF-8 bytes of text that make at least one token in every tokenizer we know; see docs/providers.md. */
+export const BYTES_PER_TOKEN = 3
 
 const QUOTE = 0x22
 const COLON = 0x3a
