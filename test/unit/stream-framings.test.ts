@@ -228,7 +228,8 @@ describe('streams that are a JSON list', () => {
       fc.property(list, fc.boolean(), fc.integer({ min: 1, max: 40 }), (values, pretty, size) => {
         const text = JSON.stringify(values, null, pretty ? 2 : 0)
         const chunks = text.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? []
-        expect(elements(chunks).map((one) => JSON.parse(one))).toEqual(values)
+        // Not the values themselves: a text has no -0.
+        expect(elements(chunks).map((one) => JSON.parse(one))).toEqual(JSON.parse(text))
       }),
     )
   })
