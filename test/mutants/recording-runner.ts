@@ -9,6 +9,8 @@ export interface SuiteReport {
   readonly passed: readonly string[]
   readonly failed: readonly string[]
   readonly skipped: readonly string[]
+  /** Of the failed: title and error. */
+  readonly reasons: readonly string[]
 }
 
 /** Bodies that wait for what never comes have failed. */
@@ -30,15 +32,17 @@ export async function runSuite(
   storageConformance({ describe: (_, body) => body(), test }, options)
   const passed: string[] = []
   const failed: string[] = []
+  const reasons: string[] = []
   for (const { title, body } of tests) {
     if (only !== undefined && !title.includes(only)) continue
     const end = patienceMs === undefined ? body() : Promise.race([body(), waited(patienceMs)])
-    const ok = await end.then(
-      () => true,
-      () => false,
-    )
-    if (ok) passed.push(title)
-    else failed.push(title)
+    try {
+      await end
+      passed.push(title)
+    } catch (error) {
+      failed.push(title)
+      reasons.push(`${title}: ${(error as Error).stack ?? error}`)
+    }
   }
-  return { passed, failed, skipped }
+  return { passed, failed, skipped, reasons }
 }
