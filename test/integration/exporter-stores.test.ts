@@ -40,7 +40,7 @@ async function drain(storage: Storage, options: Partial<ExporterOptions>): Promi
     onEvent: (event) => events.push(event),
     ...options,
   })
-  for (let tries = 0; tries < 600; tries++) {
+  for (;;) {
     await exporter.flush({ timeoutMs: 60_000 })
     if ((await storage.outbox.backlog({ limit: 1 })).waiting === 0) break
     await soon(50)

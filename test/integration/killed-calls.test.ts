@@ -82,14 +82,18 @@ async function killMany(name: string, { spec, rows }: Scene, kills: number): Pro
     await kill(child)
   }
 
-  await new Promise((next) => setTimeout(next, HOLD_TTL_MS + 100))
-  while ((await storage.ledger.sweep(64)) > 0);
+  // What the killed have left: their holds expire, their leases end.
+  const isLive = async (): Promise<boolean> =>
+    (await rows((t) => `SELECT id FROM ${t('tk_holds')} WHERE state = 'held'`)).length > 0
+  while (await isLive()) {
+    if ((await storage.ledger.sweep(64)) === 0) await new Promise((next) => setTimeout(next, 20))
+  }
   const events: string[] = linesOf(exported)
-  for (;;) {
-    const leased = await storage.outbox.lease({ limit: 1000, leaseMs: 1000 })
+  while ((await storage.outbox.backlog({ limit: 1 })).waiting > 0) {
+    const leased = await storage.outbox.lease({ limit: 1000, leaseMs: 60_000 })
     events.push(...leased.events.map(({ kind, id }) => `${kind} ${id}`))
     await storage.outbox.ack({ leaseId: leased.leaseId, ids: leased.events.map((e) => e.id) })
-    if (leased.events.length === 0) break
+    if (leased.events.length === 0) await new Promise((next) => setTimeout(next, 20))
   }
   const budgets = (await storage.ledger.budgets('acme')).filter((line) => line.unit === 'usd')
   const drifts = findDrifts((await storage.ledger.audit('acme'))!, 0)
