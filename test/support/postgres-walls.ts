@@ -111,7 +111,8 @@ export async function crossings(
   })()
   const random = seeded(7)
   const task = async (): Promise<void> => {
-    while (counts.queries < queries) {
+    // On until each has happened, whoever is slower.
+    while (counts.queries < queries || Math.min(counts.errors, counts.cancelled) === 0) {
       const tenantId = `t${random(TENANTS)}`
       const fate = random(100)
       const work = connection.read(tenantId, async ({ query }) => {
