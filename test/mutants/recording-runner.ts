@@ -17,10 +17,14 @@ export interface SuiteReport {
 const waited = (ms: number): Promise<never> =>
   new Promise((_, reject) => setTimeout(() => reject(new Error('no end')), ms).unref())
 
-/** @param limits - `only`: titles with this clause; `patienceMs`: how long a test may take. */
+/** @param limits - `only`: titles with this text, or of which this is true; `patienceMs`: how long a
+ * test may take. */
 export async function runSuite(
   options: ConformanceOptions,
-  limits: { readonly only?: string; readonly patienceMs?: number } = {},
+  limits: {
+    readonly only?: string | ((title: string) => boolean)
+    readonly patienceMs?: number
+  } = {},
 ): Promise<SuiteReport> {
   const { only, patienceMs } = limits
   const tests: { title: string; body: () => Promise<void> }[] = []
@@ -34,7 +38,8 @@ export async function runSuite(
   const failed: string[] = []
   const reasons: string[] = []
   for (const { title, body } of tests) {
-    if (only !== undefined && !title.includes(only)) continue
+    if (typeof only === 'string' && !title.includes(only)) continue
+    if (typeof only === 'function' && !only(title)) continue
     const end = patienceMs === undefined ? body() : Promise.race([body(), waited(patienceMs)])
     try {
       await end

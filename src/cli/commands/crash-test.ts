@@ -38,7 +38,8 @@ export async function crashTest(
     output.document(documentOf(store, settings, result))
     return passed ? EXIT.ok : EXIT.findings
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error
+    // Something that went wrong meanwhile is told: what was made may still be there.
+    if (!interrupt.signal.aborted || !isAbort(error)) throw error
     output.progress('Interrupted; everything was taken away again.')
     return EXIT.interrupted
   } finally {
@@ -46,6 +47,8 @@ export async function crashTest(
     process.off('SIGTERM', stop)
   }
 }
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError'
 
 /** Calls below which a pass is no news. */
 const FEW = 1000

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type BudgetDrift, checkBudgets } from '../../budgets/check.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
-import type { Store } from '../stores/store.ts'
+import type { Scratch, Store } from '../stores/store.ts'
 import { Fleet } from './fleet.ts'
 import { openJournal, readJournals } from './journal.ts'
 import { judge, type Verdict } from './judge.ts'
@@ -80,9 +80,19 @@ export async function runCrashTest(
     await scratch.store.migrate()
     return await runIn(scratch.store, { settings, folder, ...told })
   } finally {
-    told.progress('Taking the scratch place away ...')
-    await scratch.remove()
     rmSync(folder, { recursive: true, force: true })
+    told.progress('Taking the scratch place away ...')
+    await remove(scratch, told)
+  }
+}
+
+/** Who cannot take away what was made says what is left. */
+async function remove(scratch: Scratch, { progress }: Pick<Context, 'progress'>): Promise<void> {
+  try {
+    await scratch.remove()
+  } catch (error) {
+    progress(`Could not take it away; this is left: ${scratch.name}`)
+    throw error
   }
 }
 
