@@ -55,6 +55,7 @@ async function observed(pieces: readonly Uint8Array[]): Promise<string> {
         reading: () => {},
         delivered: () => null,
         stop: () => {},
+        release: () => {},
       },
     },
     signal: undefined,
