@@ -47,6 +47,7 @@ export async function observed(
         reading: () => {},
         delivered: () => null,
         stop: () => {},
+        release: () => {},
       },
     },
     signal: undefined,
