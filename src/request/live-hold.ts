@@ -33,6 +33,8 @@ export interface LiveHold {
   /** So many tokens of output came so far. `null`: the hold covers them, which is nearly always; else
    * it resolves when it does, or when the call was ended. */
   delivered(outputTokens: number): Promise<void> | null
+  /** Tokens of output that stand held for certain. */
+  heldOutput(): number
   /** The call is over, or nobody can tell any more: the hold is left as it is. */
   stop(): void
 }
@@ -150,6 +152,7 @@ export function liveHold(
         end(TenantKeysError.isInstance(error) ? error : new TenantKeysError('TK_INTERNAL'))
       })
     },
+    heldOutput: () => heldOutput,
     stop,
   }
 }

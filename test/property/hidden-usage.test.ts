@@ -54,6 +54,7 @@ async function observed(pieces: readonly Uint8Array[]): Promise<string> {
         answered: () => {},
         reading: () => {},
         delivered: () => null,
+        heldOutput: () => 0,
         stop: () => {},
       },
     },

@@ -46,6 +46,7 @@ export async function observed(
         answered: () => {},
         reading: () => {},
         delivered: () => null,
+        heldOutput: () => reading.bound.output,
         stop: () => {},
       },
     },
