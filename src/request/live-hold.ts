@@ -17,7 +17,7 @@ const EXTEND_AFTER_LOOKS = 4
 /** With no extension by then, the call is ended while its hold still stands. */
 const GIVE_UP_AFTER_LOOKS = 11
 
-/** An answer of which nothing was read for so long is not read by anybody; 11 minutes. */
+/** An answer that nobody asked for more of for so long is not read by anybody; 11 minutes. */
 const ABANDONED_AFTER_MS = 660_000
 
 /** A hold that grows does so when so much of it was delivered, in percent. */
@@ -28,7 +28,7 @@ export interface LiveHold {
   readonly signal: AbortSignal
   /** The provider has answered; from now on somebody must read. */
   answered(): void
-  /** Somebody waits for the whole of the answer: how long it may take is left to the transport. */
+  /** Somebody waits for the answer, or more of it: how long it may take is left to the transport. */
   reading(): void
   /** So many tokens of output came so far. `null`: the hold covers them, which is nearly always; else
    * it resolves when it does, or when the call was ended. */
@@ -111,7 +111,7 @@ export function liveHold(
     // Timers may come a little early.
     const looks = (nowMs - aliveMs) / lookMs + 0.5
     if (readMs !== null && nowMs - readMs >= ABANDONED_AFTER_MS) {
-      lost({ reason: 'nothing of the answer was read for 11 minutes' })
+      lost({ reason: 'nobody read on in the answer for 11 minutes' })
     } else if (looks >= GIVE_UP_AFTER_LOOKS) {
       lost({ reason: 'the store did not extend it in time' })
     } else if (looks >= EXTEND_AFTER_LOOKS && !beating) void beat()
