@@ -48,6 +48,21 @@ export type RuntimeEvent =
       readonly overageNanoUsd: bigint
     }
   | {
+      /** A server whose figures are nobody's bill claimed more than the call could use: it was charged at
+       * what was held. The claim stands in the counts of the usage row. */
+      readonly kind: 'usage.capped'
+      readonly tenantId: string
+      readonly holdId: string
+      readonly provider: string
+      readonly model: string
+      readonly costNanoUsd: bigint
+      /** By our prices, or as the server said it where that is what counts. */
+      readonly claimedNanoUsd: bigint
+      /** Input and output. */
+      readonly tokens: number
+      readonly claimedTokens: number
+    }
+  | {
       /** What the provider says that it charged is another figure than ours, by more than rounding. */
       readonly kind: 'price.differs'
       readonly tenantId: string
@@ -134,6 +149,7 @@ const LOUD = new Set([
   'flush.incomplete',
   'client.base_url_ignored',
   'price.differs',
+  'usage.capped',
   'prices.stale',
 ])
 

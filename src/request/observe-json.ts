@@ -139,6 +139,7 @@ function rawWatcher(observed: Observed, shared: Shared): BodyWatcher {
   const kept = new ByteBuffer()
   let size = 0
   return {
+    waiting: settler.hold.reading,
     chunk: (value) => {
       size += value.length
       shared.delivered = Math.max(shared.delivered, size)

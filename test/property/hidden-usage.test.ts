@@ -55,6 +55,7 @@ async function observed(pieces: readonly Uint8Array[]): Promise<string> {
         answered: () => {},
         reading: () => {},
         delivered: () => null,
+        heldOutput: () => 0,
         stop: () => {},
         release: () => {},
       },
