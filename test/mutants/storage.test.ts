@@ -166,6 +166,17 @@ const MUTANTS: readonly (readonly [string, string, ConformanceOptions])[] = [
     })),
   ],
   [
+    'ST-4',
+    'the time of the store has parts of a millisecond',
+    over((s, clock) => ({
+      ...s,
+      epoch: async () => {
+        const { epoch, nowMs } = await s.epoch()
+        return { epoch, nowMs: Math.max(nowMs, clock.nowMs()) }
+      },
+    })),
+  ],
+  [
     'ST-5',
     'a change of state leaves the epoch as it was',
     over((s) => {
