@@ -113,6 +113,13 @@ export type RuntimeEvent =
       readonly sink: string | null
     }
   | {
+      /** `flush()` or `close()` came to the end of its time, or a sink failed: events may wait in the
+       * outbox, and this many calls are not settled yet. */
+      readonly kind: 'flush.incomplete'
+      readonly exported: number
+      readonly unsettled: number
+    }
+  | {
       /** More events wait than are allowed to; or no longer. */
       readonly kind: 'outbox.full' | 'outbox.drained'
       /** Counted to one above the maximum. */
@@ -149,6 +156,7 @@ const LOUD = new Set([
   'export.quarantined',
   'export.failed',
   'outbox.full',
+  'flush.incomplete',
   'client.base_url_ignored',
   'price.differs',
   'usage.capped',

@@ -6,6 +6,7 @@
  * @module
  */
 import { type ErrorDetails, TenantKeysError } from '../kernel/errors.ts'
+import { followSignal } from '../kernel/follow-signal.ts'
 import type { Amounts, ExtendResult } from '../storage/ledger-records.ts'
 import { OUTPUT_SLICE } from './hold-amounts.ts'
 import type { CorridorParts, HeldCall } from './parts.ts'
@@ -37,6 +38,9 @@ export interface LiveHold {
   heldOutput(): number
   /** The call is over, or nobody can tell any more: the hold is left as it is. */
   stop(): void
+  /** Nobody reads the answer any more: the caller's own signal is let go, which may live as long as the
+   * process and would keep every call that it was given to. */
+  release(): void
 }
 
 export function liveHold(
@@ -46,6 +50,7 @@ export function liveHold(
   const { guard, holdTtlMs: ttlMs, clock, timers } = parts
   const { attemptId: holdId, tenant, mostOutput } = call
   const own = new AbortController()
+  const release = call.signal ? followSignal(own, call.signal) : () => {}
   const lookMs = ttlMs / LOOKS_PER_TTL
   let heldOutput = call.firstOutput
   let amounts = call.amounts
@@ -135,7 +140,7 @@ export function liveHold(
   }
 
   return {
-    signal: combined(call.signal, own.signal),
+    signal: own.signal,
     answered: () => {
       readMs = clock.elapsedMs()
     },
@@ -154,19 +159,6 @@ export function liveHold(
     },
     heldOutput: () => heldOutput,
     stop,
+    release,
   }
-}
-
-/** Aborts when either does. A signal of another realm cannot be combined by the platform. */
-function combined(callers: AbortSignal | undefined, own: AbortSignal): AbortSignal {
-  if (callers === undefined) return own
-  if (callers instanceof AbortSignal) return AbortSignal.any([callers, own])
-  const both = new AbortController()
-  const follow = (signal: AbortSignal): void => {
-    if (signal.aborted) both.abort(signal.reason)
-    else signal.addEventListener('abort', () => both.abort(signal.reason), { once: true })
-  }
-  follow(callers)
-  follow(own)
-  return both.signal
 }

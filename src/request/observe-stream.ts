@@ -86,7 +86,10 @@ function follow(observed: Observed, type: string): Following {
       ? settleEstimated(observed, outcome, delivered, bytes)
       : settleReported(observed, outcome, usage, bytes)
   }
-  const onAbort = (): void => void finish('aborted')
+  const onAbort = (): void => {
+    observed.settler.hold.release()
+    void finish('aborted')
+  }
   if (signal?.aborted) onAbort()
   else signal?.addEventListener('abort', onAbort, { once: true })
   return {
@@ -137,14 +140,19 @@ function streamWatcher(
       })
     },
     end: async () => {
+      settler.hold.release()
       const out = following.end()
       await finish(following.isComplete() ? 'completed' : 'broken')
       return out
     },
     broken: async (error) => {
+      settler.hold.release()
       await finish(signal?.aborted ? 'aborted' : 'broken')
       return transportError('terminated', error, signal)
     },
-    cancelled: () => finish(following.hasEnded() ? 'completed' : 'aborted'),
+    cancelled: () => {
+      settler.hold.release()
+      return finish(following.hasEnded() ? 'completed' : 'aborted')
+    },
   }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { CallEnd } from '../../src/request/receipt.ts'
 import { awsChunk } from '../support/aws-frames.ts'
@@ -75,10 +76,33 @@ const keepsAll: Attack = async (load) => {
   return blocks.end().length > MAX_EVENT_BYTES
 }
 
+/** A caller's signal is still listened to after it was let go. */
+const clings: Attack = async (load) => {
+  const { liveHold } =
+    await load<typeof import('../../src/request/live-hold.ts')>('request/live-hold.ts')
+  const { signal } = new AbortController()
+  const timers = { after: () => () => {} }
+  const parts = { holdTtlMs: 60_000, clock: { elapsedMs: () => 0 }, timers }
+  const call = { signal, tenant: { id: 'acme' }, firstOutput: 0, mostOutput: 0 }
+  const hold = liveHold(parts as never, call as never)
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+  hold.release()
+  return getEventListeners(signal, 'abort').length > 0
+}
+
 const STREAM = 'request/observe-stream.ts'
 
 /** What is taken out, and the attack that succeeds only then. */
 const MUTANTS: readonly (readonly [string, Sabotage, Attack])[] = [
+  [
+    "a call keeps its caller's signal",
+    {
+      file: 'kernel/follow-signal.ts',
+      from: "signal.removeEventListener('abort', listener)",
+      to: '',
+    },
+    clings,
+  ],
   [
     'an event without an end is kept for good',
     { file: 'providers/reading/event-blocks.ts', from: ' > MAX_EVENT_BYTES)', to: ' > 2 ** 40)' },

@@ -54,6 +54,7 @@ export async function observed(
         delivered: () => null,
         heldOutput: () => reading.bound.output,
         stop: () => {},
+        release: () => {},
       },
     },
     signal: undefined,
