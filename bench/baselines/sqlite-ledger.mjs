@@ -12,7 +12,7 @@ export function sqliteByHand(database, template) {
   const hold = statement('SELECT * FROM tk_holds WHERE id = ?')
   const usage = statement('SELECT * FROM api_key_usage_logs WHERE tenant_id = ? AND id = ?')
   const counters = statement('SELECT * FROM tk_counters WHERE account_id = ?')
-  const tenant = statement('SELECT * FROM tk_tenants WHERE id = ?')
+  const tenant = statement('SELECT path FROM tk_tenants WHERE id = ?')
   const setCounter = statement(`UPDATE tk_counters SET posted = ?, held = ?, held_until_ms = ?
     WHERE account_id = ? AND unit = ? AND period = ?`)
   const setHold = statement('UPDATE tk_holds SET state = ?, actual = ? WHERE id = ?')
