@@ -48,6 +48,21 @@ export type RuntimeEvent =
       readonly overageNanoUsd: bigint
     }
   | {
+      /** A server whose figures are nobody's bill claimed more than the call could use: it was charged at
+       * what was held. The claim stands in the counts of the usage row. */
+      readonly kind: 'usage.capped'
+      readonly tenantId: string
+      readonly holdId: string
+      readonly provider: string
+      readonly model: string
+      readonly costNanoUsd: bigint
+      /** By our prices, or as the server said it where that is what counts. */
+      readonly claimedNanoUsd: bigint
+      /** Input and output. */
+      readonly tokens: number
+      readonly claimedTokens: number
+    }
+  | {
       /** What the provider says that it charged is another figure than ours, by more than rounding. */
       readonly kind: 'price.differs'
       readonly tenantId: string
@@ -88,6 +103,13 @@ export type RuntimeEvent =
       readonly sink: string | null
     }
   | {
+      /** `flush()` or `close()` came to the end of its time, or a sink failed: events may wait in the
+       * outbox, and this many calls are not settled yet. */
+      readonly kind: 'flush.incomplete'
+      readonly exported: number
+      readonly unsettled: number
+    }
+  | {
       /** More events wait than are allowed to; or no longer. */
       readonly kind: 'outbox.full' | 'outbox.drained'
       /** Counted to one above the maximum. */
@@ -124,8 +146,10 @@ const LOUD = new Set([
   'export.quarantined',
   'export.failed',
   'outbox.full',
+  'flush.incomplete',
   'client.base_url_ignored',
   'price.differs',
+  'usage.capped',
   'prices.stale',
 ])
 

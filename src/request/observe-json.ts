@@ -35,9 +35,15 @@ export function observeJson(observed: Observed, response: Response): Response {
 
 /** Apart from the response, which none of these closures may hold (see {@link Observed}). */
 function share(observed: Observed): Shared {
-  const { signal } = observed
-  const onAbort = (): void => void settleUnread(observed, 'aborted', shared.delivered)
-  const done = (): void => signal?.removeEventListener('abort', onAbort)
+  const { signal, settler } = observed
+  const onAbort = (): void => {
+    done()
+    void settleUnread(observed, 'aborted', shared.delivered)
+  }
+  const done = (): void => {
+    signal?.removeEventListener('abort', onAbort)
+    settler.hold.release()
+  }
   const shared: Shared = { delivered: 0, open: 1, done, dropped: onAbort }
   if (signal?.aborted) onAbort()
   else signal?.addEventListener('abort', onAbort, { once: true })
@@ -136,6 +142,7 @@ function rawWatcher(observed: Observed, shared: Shared): BodyWatcher {
   const kept = new ByteBuffer()
   let size = 0
   return {
+    waiting: settler.hold.reading,
     chunk: (value) => {
       size += value.length
       shared.delivered = Math.max(shared.delivered, size)

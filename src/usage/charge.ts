@@ -35,8 +35,8 @@ export interface Charge {
   /**
    * The id of the price row, then marks, each after a blank: `tier:flex`; `web_search_requests?` or
    * `tier:priority?` for what had no price; `counted` where that is all that makes the figure an
-   * estimate; `use:provider`; `markup:standard@2026-11`. `said` where whoever made the call said
-   * what it cost.
+   * estimate; `use:provider`; `markup:standard@2026-11`; `capped` where the server claimed more than
+   * the call could use. `said` where whoever made the call said what it cost.
    */
   readonly priceId: string
   /** That of the counts; what has no price is no more than estimated, however well it was counted. */
@@ -157,5 +157,5 @@ function agrees(theirs: bigint, ours: bigint, { tokens }: ChargeInput, row: Pric
   return row.known && apart <= slack
 }
 
-const times = (nano: bigint, [by, over]: Ratio): bigint =>
+export const times = (nano: bigint, [by, over]: Ratio): bigint =>
   (nano * BigInt(by) + BigInt(over) - 1n) / BigInt(over)

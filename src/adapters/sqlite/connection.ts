@@ -161,9 +161,9 @@ export class Connection {
     return { client, nowMs: this.#nowMs(), epoch: this.#epoch, clockMs }
   }
 
-  /** Never backwards, also when the host's clock is, also over restarts (ST-4, T-K8). */
+  /** Whole, and never backwards, also when the host's clock is, also over restarts (ST-4, T-K8). */
   #nowMs(): number {
-    this.#highWaterMs = Math.max(this.#highWaterMs, this.#options.clock.nowMs())
+    this.#highWaterMs = Math.max(this.#highWaterMs, Math.floor(this.#options.clock.nowMs()))
     return this.#highWaterMs
   }
 
