@@ -22,7 +22,7 @@ import {
   skipsPostgres,
   type TestDatabase,
 } from '../support/postgres-server.ts'
-import { type PostgresStore, postgresStore } from '../support/postgres-store.ts'
+import { loginOf, type PostgresStore, postgresStore } from '../support/postgres-store.ts'
 import { breaches, connectionOf, TENANT_TABLES } from '../support/postgres-walls.ts'
 
 const forced = process.env.TENANTKEYS_FORCE === '1'
@@ -417,7 +417,7 @@ describe.skipIf(skipsPostgres('embedded-18'))('T-I3 pooled connections', () => {
     afterAll(() => pooler?.close())
 
     it('T-I3 nor does a server connection that PgBouncer hands on', async () => {
-      const users = Array.from({ length: 50 }, (_, n) => `app_${process.pid}_${n}`)
+      const users = Array.from({ length: 50 }, (_, n) => loginOf(n))
       const settings = { default_pool_size: 2 }
       pooler = await startPgBouncer(await postgresServer('embedded-18'), { users, settings })
       const there = await filled((user) => pooler.url(database.name, user))

@@ -119,7 +119,6 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
       expect(findDrifts(snapshot, 0)).toEqual([])
       await close()
     },
-    120_000,
   )
 
   const disk = CAN_MOUNT || process.env.TENANTKEYS_REQUIRE_ALL === '1'
@@ -206,6 +205,5 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
       expect(findDrifts(snapshot, 0)).toEqual([])
       await close()
     },
-    300_000,
   )
 })

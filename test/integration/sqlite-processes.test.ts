@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import { ledgerBench } from '../../src/testing/storage-conformance/ledger-bench.ts'
@@ -15,7 +14,7 @@ const ROUNDS = FULL ? 100 : 5
 const KILLS = FULL ? 100 : 8
 
 const fileOf = temporaryFiles()
-const { start, tell, kill, killAll } = workersOf<Order>('test/integration/storage-worker.ts')
+const { start, tell, next, kill, killAll } = workersOf<Order>('test/integration/storage-worker.ts')
 
 const startWorker = (file: string): Promise<ChildProcess> =>
   start([JSON.stringify({ kind: 'sqlite', file })])
@@ -95,7 +94,7 @@ describe(`${PROCESSES} processes on one file`, () => {
     const before = storage.epochNow!().epoch
     await tell(worker, { do: 'revoke', tenantId: 'acme', keyId: keyIdOf(1) })
     // Looked at every 10 ms; that it is seen within 100 is held by a test with a clock of its own.
-    while (storage.epochNow!().epoch === before) await new Promise((next) => setTimeout(next, 10))
+    while (storage.epochNow!().epoch === before) await new Promise((over) => setTimeout(over, 10))
     expect((await storage.keys.find(keyIdOf(1))).found?.key.state).toBe('revoked')
     await storage.close()
   })
@@ -109,8 +108,8 @@ describe(`${PROCESSES} processes on one file`, () => {
     for (let n = 0; n < KILLS; n++) {
       const worker = await startWorker(file)
       const looping = expect(tell(worker, { do: 'loop', tenantId })).rejects.toThrow('SIGKILL')
-      for (let batch = 0; batch < 1 + (n % 4); batch++) await once(worker, 'message')
-      await new Promise((next) => setTimeout(next, Math.random() * 8))
+      for (let batch = 0; batch < 1 + (n % 4); batch++) await next(worker)
+      await new Promise((over) => setTimeout(over, Math.random() * 8))
       await kill(worker)
       await looping
     }

@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { openaiChat } from '../../src/providers/openai.ts'

@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import {
   BedrockRuntimeClient,
   type BedrockRuntimeClientConfig,
