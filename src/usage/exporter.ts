@@ -52,7 +52,8 @@ export interface Exporter {
   /** Exports what waits now, for at most `timeoutMs`, default 10,000: writes end at nine tenths of it, so
    * that the store can be told. */
   flush(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult>
-  /** Ends the work, gives back what is leased, closes the sinks. Idempotent. */
+  /** Ends the work, gives back what is leased, closes the sinks; waits for none of it longer than for a
+   * write. Idempotent. */
   stop(): Promise<void>
   /** True while calls are to be refused because too many events wait. */
   isFull(): boolean
@@ -208,21 +209,28 @@ export class OutboxExporter implements Exporter {
     this.#ending.abort()
     this.#cancelNext?.()
     this.#cancelCount()
-    await this.#last
+    // A store that does not answer is left with its lease, which runs out.
+    await this.#inTime(this.#last).catch(() => {})
     await Promise.all(this.#lanes.map(({ sink }) => this.#close(sink)))
   }
 
-  /** Waits no longer than for a write. */
   async #close(sink: UsageSink): Promise<void> {
-    const { timers, writeTimeoutMs, reporter } = this.#parts
+    try {
+      await this.#inTime(sink.close?.())
+    } catch {
+      this.#parts.reporter.emit({ kind: 'export.failed', sink: sink.name, code: 'TK_INTERNAL' })
+    }
+  }
+
+  /** Waits no longer than for a write. @throws what the work threw, or when its time is over. */
+  async #inTime(work: unknown): Promise<void> {
+    const { timers, writeTimeoutMs } = this.#parts
     let cancel = (): void => {}
     const late = new Promise<never>((_, reject) => {
-      cancel = timers.after(writeTimeoutMs, () => reject(new Error('close')))
+      cancel = timers.after(writeTimeoutMs, () => reject(new Error('no answer in time')))
     })
     try {
-      await Promise.race([sink.close?.(), late])
-    } catch {
-      reporter.emit({ kind: 'export.failed', sink: sink.name, code: 'TK_INTERNAL' })
+      await Promise.race([work, late])
     } finally {
       cancel()
     }

@@ -347,6 +347,21 @@ describe('the exporter', () => {
     },
   )
 
+  test.each(['lease', 'ack', 'backlog'] as const)(
+    'stop ends, and closes the sinks, when the store does not answer to %s',
+    async (command) => {
+      const inner = memory()
+      const outbox = { ...inner.outbox, [command]: () => new Promise<never>(() => {}) }
+      const sink = scriptedSink()
+      const storage = { ...inner, outbox } as Storage
+      const { exporter } = await bench([sink], { storage, waiting: 1, writeTimeoutMs: 5000 })
+      exporter.start()
+      await vi.advanceTimersByTimeAsync(1000)
+      await within(5000, exporter.stop())
+      expect(sink.closed).toBe(1)
+    },
+  )
+
   test('work on a lease ends before the lease does', async () => {
     const sink = scriptedSink(() => new Promise(() => {}))
     const { storage, exporter } = await bench([sink], { waiting: 1, leaseMs: 5000 })
