@@ -36,6 +36,9 @@ export interface LiveHold {
   delivered(outputTokens: number): Promise<void> | null
   /** Tokens of output that stand held for certain. */
   heldOutput(): number
+  /** The answer is over and came to so many tokens of output: they are held, as far as the call may use
+   * them, the limits admit and the store answers in time. Never rejects. `null`: they are held already. */
+  cover(outputTokens: number): Promise<void> | null
   /** The call is over, or nobody can tell any more: the hold is left as it is. */
   stop(): void
   /** Nobody reads the answer any more: the caller's own signal is let go, which may live as long as the
@@ -158,6 +161,23 @@ export function liveHold(
       })
     },
     heldOutput: () => heldOutput,
+    cover: (outputTokens) => {
+      const output = Math.min(outputTokens, mostOutput)
+      if (output <= heldOutput) return null
+      return new Promise((resolve) => {
+        // A store that does not answer this may still take the settle.
+        const cancelWait = timers.after(lookMs, resolve, { unref: true })
+        void extend(call.amountsFor(output))
+          .then(({ ok }) => {
+            if (ok) heldOutput = output
+          })
+          .catch(() => {})
+          .finally(() => {
+            cancelWait()
+            resolve()
+          })
+      })
+    },
     stop,
     release,
   }

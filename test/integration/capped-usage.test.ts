@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import { createTenantKeys } from '../../src/tenant-keys.ts'
@@ -142,17 +142,49 @@ describe('who is believed', () => {
     for (const { used, limit } of await books()) expect(used <= limit).toBe(true)
   })
 
-  test('a figure above what a growing hold came to is cut to it, and no further', async () => {
-    const usage = { prompt_tokens: 12, completion_tokens: 450 }
+  test('a figure above what a growing hold came to is held first, and cut where the limits do not admit it', async () => {
     const lies: readonly Lie[] = [
-      { ...LIE, usage, hold: 'grow', deltas: 5 },
-      { ...LIE, usage, hold: 'grow', deltas: 300, maxTokens: 501 },
+      // Came in one piece with the end of the stream, for all that its hold knows.
+      { ...LIE, usage: { prompt_tokens: 12, completion_tokens: 450 }, hold: 'grow', deltas: 5 },
+      {
+        ...LIE,
+        usage: { prompt_tokens: 12, completion_tokens: 18_000 },
+        hold: 'grow',
+        deltas: 5,
+        maxTokens: 19_000,
+      },
     ]
-    const { tell, receipts } = await onMemory(lies)
+    const { tk, tell, receipts, events, books } = await onMemory(lies)
     for (const one of lies) await tell(one)
     expect(receipts).toMatchObject([
-      { quality: 'estimated', tokens: { output: 256 }, counts: { claimed_output_tokens: 450 } },
-      { quality: 'measured', tokens: { output: 450 }, counts: {} },
+      { quality: 'measured', tokens: { output: 450 }, counts: {}, overageNanoUsd: 0n },
+      { quality: 'estimated', tokens: { output: 256 }, counts: { claimed_output_tokens: 18_000 } },
     ])
+    expect(events.map(({ kind }) => kind)).toEqual(['usage.capped'])
+    for (const { used, limit, held } of await books())
+      expect({ fits: used <= limit, held }).toEqual({ fits: true, held: 0n })
+    expect((await tk.budgets.check()).drifts).toEqual([])
+  })
+
+  test('a store that does not answer the last growth still takes the settle, of what stands held', async () => {
+    const inner = memory()
+    const ledger = { ...inner.ledger, extend: () => new Promise<never>(() => {}) }
+    const usage = { prompt_tokens: 12, completion_tokens: 450 }
+    const lie: Lie = { ...LIE, usage, hold: 'grow', deltas: 5 }
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const { tk, tell, receipts } = await sceneOn(
+        { storage: { ...inner, ledger }, close: async () => {} },
+        [lie],
+      )
+      const told = tell(lie)
+      while (receipts.length === 0 || !(await tk.usage.list({ tenantId: 'acme' })).items.length)
+        await vi.advanceTimersByTimeAsync(100)
+      await told
+      const { items } = await tk.usage.list({ tenantId: 'acme' })
+      expect(items).toMatchObject([{ tokens: { output: 256 }, quality: 'estimated' }])
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })

@@ -48,7 +48,8 @@ async function told(create: typeof createTenantKeys, one: Lie, so: So): Promise<
 }
 
 const CHOOSE = 'request/choose-credential.ts'
-const grown = { usage: { prompt_tokens: 300, completion_tokens: 4000 }, deltas: 3 } as const
+/** More than the budgets of its path have left, and less than the call could use. */
+const grown = { usage: { prompt_tokens: 300, completion_tokens: 18_000 }, deltas: 3 } as const
 
 /** In the corridor: what is taken out, and the attack that succeeds only then. */
 const CORRIDOR: readonly (readonly [string, Sabotage, Lie, So])[] = [
@@ -77,7 +78,7 @@ const CORRIDOR: readonly (readonly [string, Sabotage, Lie, So])[] = [
   [
     'a growing hold is taken for the bound of its call',
     { file: 'request/settle.ts', from: 'hold.heldOutput()', to: 'call.mostOutput' },
-    lie({ ...grown, hold: 'grow', maxTokens: 5000 }),
+    lie({ ...grown, hold: 'grow', maxTokens: 19_000 }),
     overspent,
   ],
   [

@@ -56,6 +56,7 @@ async function observed(pieces: readonly Uint8Array[]): Promise<string> {
         reading: () => {},
         delivered: () => null,
         heldOutput: () => 0,
+        cover: () => null,
         stop: () => {},
         release: () => {},
       },

@@ -53,6 +53,7 @@ export async function observed(
         reading: () => {},
         delivered: () => null,
         heldOutput: () => reading.bound.output,
+        cover: () => null,
         stop: () => {},
         release: () => {},
       },
