@@ -6,7 +6,7 @@
  * @module
  */
 import type { TokenUsage } from '../storage/ledger-records.ts'
-import { type Charge, type ChargeInput, chargeFor, times } from './charge.ts'
+import { type Charge, type ChargeInput, cappedId, chargeFor, openPrice, times } from './charge.ts'
 import { isCharged } from './cost.ts'
 
 type Counts = Readonly<Record<string, number>>
@@ -36,7 +36,10 @@ export function chargeWithin(cap: UsageCap, input: ChargeInput): CappedCharge {
   const tokens = cutTokens(claimed, cap)
   const counts = { ...cutCounts(reported, cap), ...claims(claimed, tokens) }
   const isCut = Object.keys(counts).some((name) => name.startsWith(CLAIMED))
-  if (!isCut && asClaimed.costNanoUsd <= cap.nanoUsd) {
+  // A price that is missing now may let the server's own figure decide when it is there.
+  const own = openPrice(asClaimed.priceId) === null ? 0n : (input.providerCostNanoUsd ?? 0n)
+  const claimedNanoUsd = own > cap.nanoUsd ? own : asClaimed.costNanoUsd
+  if (!isCut && claimedNanoUsd <= cap.nanoUsd) {
     return { charge: asClaimed, tokens, counts, claimedNanoUsd: null }
   }
   const quality = input.quality === 'measured' ? 'estimated' : input.quality
@@ -48,16 +51,14 @@ export function chargeWithin(cap: UsageCap, input: ChargeInput): CappedCharge {
     charge: {
       ...charge,
       ...(isAbove ? { costNanoUsd: cap.nanoUsd, chargedNanoUsd: most } : {}),
-      priceId: `${charge.priceId} ${CAPPED}`,
+      priceId: cappedId(charge.priceId),
     },
     tokens,
     counts,
-    claimedNanoUsd: asClaimed.costNanoUsd,
+    claimedNanoUsd,
   }
 }
 
-/** Mark of a price id: the server claimed more than is charged. */
-const CAPPED = 'capped'
 /** Begins the names of counts that say what was claimed. */
 const CLAIMED = 'claimed_'
 

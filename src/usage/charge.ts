@@ -125,7 +125,14 @@ export interface OpenPrice {
   readonly serviceTier: string | null
   /** All that made the figure an estimate was the missing price. */
   readonly wasCounted: boolean
+  /** The server's own figure for the call is not believed. */
+  readonly isCapped: boolean
 }
+
+/** Mark of a price id: the server claimed more than is charged (docs/decisions/0060). */
+const CAPPED = 'capped'
+
+export const cappedId = (priceId: string): string => `${priceId} ${CAPPED}`
 
 /** `null`: the charge that this id stands for was priced. */
 export function openPrice(priceId: string): OpenPrice | null {
@@ -138,6 +145,7 @@ export function openPrice(priceId: string): OpenPrice | null {
   return {
     serviceTier: tier?.slice('tier:'.length).replace(/\?$/, '') ?? null,
     wasCounted: marks.includes(COUNTED),
+    isCapped: marks.includes(CAPPED),
   }
 }
 

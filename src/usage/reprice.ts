@@ -9,7 +9,7 @@ import { withDecimalJson } from '../kernel/decimal-json.ts'
 import { actorSchema, idSchema, parse } from '../kernel/validate.ts'
 import type { UsageRecord } from '../storage/ledger-records.ts'
 import type { Storage } from '../storage/storage.ts'
-import { type Charge, chargeFor, type OpenPrice, openPrice } from './charge.ts'
+import { type Charge, cappedId, chargeFor, type OpenPrice, openPrice } from './charge.ts'
 import type { MarkupBook } from './markup.ts'
 import type { PriceTable } from './price.ts'
 
@@ -46,7 +46,8 @@ export interface RepriceApi {
    * For rows of calls that were let through without a price (`options.unpriced`), or of which a part had
    * none (a class of service, a web search). Takes the price of the time of the call and the markup of
    * today, corrects the row and every budget that it was charged to, and writes an audit row; all of it
-   * in one step, once. Every other row keeps the price that it was charged at.
+   * in one step, once. Every other row keeps the price that it was charged at. One that was capped
+   * (docs/decisions/0060) is charged no more than before, and stays marked.
    *
    * @returns `null`: the tenant has no such row.
    * @throws TenantKeysError TK_INPUT_INVALID, also when what a budget has used would fall below zero;
@@ -111,7 +112,7 @@ function shown(usage: UsageRecord): RepricedUsage {
 async function newCharge(
   { storage, prices, markups }: Parameters<typeof repriceApi>[0],
   usage: UsageRecord,
-  { serviceTier, wasCounted }: OpenPrice,
+  { serviceTier, wasCounted, isCapped }: OpenPrice,
 ): Promise<Charge | null> {
   const { tenantId, provider, model } = usage
   const row = await prices.find({ provider, model, atMs: usage.startedAtMs })
@@ -123,10 +124,14 @@ async function newCharge(
     quality: wasCounted ? 'measured' : usage.quality,
     counts: usage.counts,
     serviceTier,
-    providerCostNanoUsd: usage.providerCostNanoUsd,
+    providerCostNanoUsd: isCapped ? null : usage.providerCostNanoUsd,
     markup: markups.of({ id: tenantId, plan: tenant?.plan?.name ?? null }),
     billable: usage.billable,
     endMs: usage.settledAtMs,
   })
-  return openPrice(charge.priceId) === null ? charge : null
+  if (openPrice(charge.priceId) !== null) return null
+  if (!isCapped) return charge
+  // What it held is not known here any more: it is charged no more than it was.
+  const { costNanoUsd, chargedNanoUsd } = charge.costNanoUsd > usage.costNanoUsd ? usage : charge
+  return { ...charge, costNanoUsd, chargedNanoUsd, priceId: cappedId(charge.priceId) }
 }

@@ -7,12 +7,17 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
+import { definePolicy } from '../../src/policy/define-policy.ts'
+import { PROVIDERS } from '../../src/providers/catalogue.ts'
+import { localKeyWrapper } from '../../src/secrets/local-key-wrapper.ts'
 import { createTenantKeys } from '../../src/tenant-keys.ts'
-import { type Lie, lyingAnswer, lyingScene, type Scene } from '../support/lying-scene.ts'
+import type { HostPrice } from '../../src/usage/host-price.ts'
+import { type Lie, lyingAnswer, lyingScene, MODEL, type Scene } from '../support/lying-scene.ts'
 import { migrated, type OpenStore, openStore } from '../support/open-store.ts'
 import { POSTGRES_KINDS, postgresServer, skipsPostgres } from '../support/postgres-server.ts'
-import { type ProviderServer, startProvider } from '../support/provider-server.ts'
+import { json, type ProviderServer, startProvider } from '../support/provider-server.ts'
 import { temporaryFiles } from '../support/sqlite.ts'
+import { testKey } from '../support/test-key.ts'
 
 const BILLION = 1_000_000_000
 const LIE: Lie = {
@@ -186,5 +191,55 @@ describe('who is believed', () => {
     } finally {
       vi.useRealTimers()
     }
+  })
+})
+
+describe('a price that is given later', () => {
+  const ROW = { provider: 'openrouter', model: MODEL, inputUsdPerMTok: '1', outputUsdPerMTok: '2' }
+  const LATER = { ...ROW, serviceTiers: { priority: { ratio: [2, 1] } } } as const
+
+  test.each([
+    ["lets the server's own figure decide", { ...LATER, use: 'provider' }],
+    ['has a class that the request could not reach', { ...LATER, outputAudioUsdPerMTok: '8000' }],
+  ] as const)('takes no more of a claim where it %s', async (_, later) => {
+    const claimed = { completion_tokens_details: { audio_tokens: 5 }, cost: 900_000 }
+    const usage = { prompt_tokens: 12, completion_tokens: 5, ...claimed }
+    const message = { role: 'assistant', content: 'hello' }
+    server.answer = async (_request, response) =>
+      json(response, { model: MODEL, service_tier: 'priority', choices: [{ message }], usage })
+    const storage = memory()
+    const create = (price: HostPrice) =>
+      createTenantKeys({
+        storage,
+        keyWrapper: localKeyWrapper([{ id: 'kek-1', key: testKey(1) }]),
+        peppers: [{ id: 'pep-1', key: testKey(2) }],
+        policy: definePolicy({ scopes: { chat: { providers: ['openrouter'], models: [MODEL] } } }),
+        allowedEndpoints: [new URL(server.baseUrl).origin],
+        prices: [price],
+      })
+    await using before = await create(ROW)
+    const provider = 'openrouter'
+    const value = { apiKey: ['fake', 'openrouter', 'key'].join('-'), endpoint: server.baseUrl }
+    await before.tenants.create({ id: 'acme' })
+    await before.secrets.put({ tenantId: 'acme', provider, value })
+    await before.budgets.set({
+      account: { tenantId: 'acme' },
+      window: 'month',
+      limit: { usd: '1' },
+    })
+    const fetch = before.fetch({ tenantId: 'acme', scope: 'chat', provider })
+    const ask = { model: MODEL, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 100 }
+    const url = `${PROVIDERS.get(provider)!.baseUrl}/chat/completions`
+    await (await fetch(url, { method: 'POST', body: JSON.stringify(ask) })).text()
+    const [row] = (await before.usage.list({ tenantId: 'acme' })).items
+    expect(row).toMatchObject({ costNanoUsd: 22_000n, quality: 'estimated' })
+
+    await using after = await create(later)
+    const repriced = await after.usage.reprice({ tenantId: 'acme', id: row!.id })
+    expect(repriced).toMatchObject({ repriced: true, usage: { costNanoUsd: 22_000n } })
+    expect(repriced?.usage.priceId).toMatch(/tier:priority capped$/)
+    const [budget] = await after.budgets.list({ tenantId: 'acme' })
+    expect(budget?.usedAmount).toBe(22_000n)
+    expect((await after.budgets.check()).drifts).toEqual([])
   })
 })

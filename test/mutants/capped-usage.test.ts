@@ -156,9 +156,18 @@ const RULE: readonly (readonly [
   ],
   [
     'a capped figure is not marked',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: text of the source
-    { from: '`${charge.priceId} ${CAPPED}`', to: 'charge.priceId' },
+    { from: 'cappedId(charge.priceId)', to: 'charge.priceId' },
     claim({}),
+    ({ charge }) => !charge.priceId.endsWith(' capped'),
+  ],
+  [
+    'its own figure waits for a later price',
+    { from: 'own > cap.nanoUsd ? own', to: 'own < 0n ? own' },
+    claim({
+      tokens: used({ input: 1, output: 1 }),
+      serviceTier: 'priority',
+      providerCostNanoUsd: 9_000_000_000n,
+    }),
     ({ charge }) => !charge.priceId.endsWith(' capped'),
   ],
   [

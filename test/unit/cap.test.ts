@@ -131,7 +131,24 @@ describe('usage above the cap', () => {
     const said = input({ input: 10, output: 1e9 }, { serviceTier: 'priority' })
     const { charge } = chargeWithin(CAP, said)
     expect(charge.priceId).toBe(`${ROW.id} tier:priority? capped`)
-    expect(openPrice(charge.priceId)).toEqual({ serviceTier: 'priority', wasCounted: false })
+    expect(openPrice(charge.priceId)).toEqual({
+      serviceTier: 'priority',
+      wasCounted: false,
+      isCapped: true,
+    })
+  })
+
+  test('a figure of its own that a later price could let decide is a claim as well', () => {
+    const said = input(
+      { input: 10, output: 10 },
+      { serviceTier: 'priority', providerCostNanoUsd: 9_000_000_000n },
+    )
+    const { charge, claimedNanoUsd } = chargeWithin(CAP, said)
+    expect(charge).toMatchObject({ costNanoUsd: 30_000n, quality: 'estimated' })
+    expect(charge.priceId).toBe(`${ROW.id} tier:priority? capped`)
+    expect(claimedNanoUsd).toBe(9_000_000_000n)
+    // Of a call that is priced it decides nothing, now or later.
+    expect(chargeWithin(CAP, { ...said, serviceTier: null }).claimedNanoUsd).toBeNull()
   })
 
   test('what is not known stays unknown', () => {
