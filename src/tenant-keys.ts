@@ -32,7 +32,7 @@ import type { EpochReading, Storage } from './storage/storage.ts'
 import { type TenantsApi, tenantsApi } from './tenants/tenants-api.ts'
 import { gatedBudgetGuard } from './usage/export-gate.ts'
 import { OutboxExporter } from './usage/exporter.ts'
-import { type Flushed, flushWithin } from './usage/flush.ts'
+import { drainWithin, type Flushed, flushWithin } from './usage/flush.ts'
 import { GENAI_PRICES_DATE } from './usage/genai-prices.ts'
 import { type OutboxApi, outboxApi } from './usage/outbox-api.ts'
 import { priceTable } from './usage/price-table.ts'
@@ -161,14 +161,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     return flushed
   }
   const end = async (): Promise<void> => {
-    const endMs = clock.elapsedMs() + FLUSH_MS
-    let leftMs = FLUSH_MS
-    let flushed: Flushed
-    do {
-      flushed = await flushWithin(leftMs, flushing)
-      leftMs = endMs - clock.elapsedMs()
-    } while (parts.pending.size > 0 && leftMs > 0)
-    told(flushed)
+    told(await drainWithin(FLUSH_MS, flushing))
     await exporter.stop()
     try {
       await storage.close()

@@ -1,5 +1,5 @@
 /**
- * `tk.flush()`: what is under way is brought to its end, within one bound for all of it: settles that
+ * `tk.flush()` and `tk.close()`: what is under way is brought to its end, within one bound for all of it: settles that
  * are still being tried, then events to the sinks.
  *
  * @module
@@ -35,6 +35,18 @@ export async function flushWithin(ms: number, parts: FlushParts): Promise<Flushe
   const { exported, done } = await exporter.flush({ timeoutMs: leftMs() })
   const unsettled = asked.size
   return { exported: first.exported + exported, done: done && unsettled === 0, unsettled }
+}
+
+/** As {@link flushWithin}, also calls that end meanwhile: before the store is closed. */
+export async function drainWithin(ms: number, parts: FlushParts): Promise<Flushed> {
+  const endMs = parts.clock.elapsedMs() + ms
+  let exported = 0
+  for (let leftMs = ms; ; leftMs = endMs - parts.clock.elapsedMs()) {
+    const flushed = await flushWithin(Math.max(leftMs, 0), parts)
+    exported += flushed.exported
+    const isOver = parts.pending.size === 0 || parts.clock.elapsedMs() >= endMs
+    if (isOver) return { ...flushed, exported }
+  }
 }
 
 /** Takes out of `asked` what has ended; returns when all have, or when the time is over. */
