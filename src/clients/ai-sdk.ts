@@ -9,6 +9,7 @@
  * @module
  */
 import { TenantKeysError } from '../kernel/errors.ts'
+import { joinedSignal } from '../kernel/follow-signal.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import { CALL_ID } from '../request/read-request.ts'
 import type { Receipt } from '../request/receipt.ts'
@@ -140,8 +141,8 @@ class Calls {
     readonly options: CallOptions
     receipt(): Promise<Receipt | null>
   } {
-    const own = new AbortController().signal
-    const abortSignal = options.abortSignal ? AbortSignal.any([options.abortSignal, own]) : own
+    // One of this call alone, by which it is found again.
+    const abortSignal = joinedSignal(new AbortController(), options.abortSignal)
     const prompt = options.prompt ?? options.headers ?? options
     const callId = this.#byPrompt.get(prompt) ?? uuidv7()
     this.#byPrompt.set(prompt, callId)

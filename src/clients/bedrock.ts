@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { joinedSignal } from '../kernel/follow-signal.ts'
 import { uuidv7 } from '../kernel/ids.ts'
 import { CALL_ID } from '../request/read-request.ts'
 import { type Binding, notBindable, PLACEHOLDER } from './binding.ts'
@@ -128,12 +129,11 @@ function handlerOver(corridor: typeof fetch, running: WeakMap<object, AbortContr
     ): Promise<{ readonly response: SmithyResponse }> => {
       const { [CALL_HEADER]: callId, ...headers } = request.headers
       const own = new AbortController()
-      const theirs = options.abortSignal
       const response = await corridor(urlOf(request), {
         method: request.method,
         headers,
         body: request.body ?? null,
-        signal: theirs ? AbortSignal.any([theirs, own.signal]) : own.signal,
+        signal: joinedSignal(own, options.abortSignal),
         ...(callId ? { [CALL_ID]: callId } : {}),
       })
       const { status, statusText, body } = response

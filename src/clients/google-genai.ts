@@ -5,6 +5,7 @@
  * @module
  */
 import { TenantKeysError } from '../kernel/errors.ts'
+import { joinedSignal } from '../kernel/follow-signal.ts'
 import { type Binding, compareBaseUrl, notBindable, PLACEHOLDER, withoutSuffix } from './binding.ts'
 import { joinedByHeaders } from './by-headers.ts'
 
@@ -112,8 +113,7 @@ function stopLeftStreams(models: Models): void {
   const { generateContentStream } = models
   models.generateContentStream = async (params) => {
     const own = new AbortController()
-    const { abortSignal: theirs } = params.config ?? {}
-    const abortSignal = theirs ? AbortSignal.any([theirs, own.signal]) : own.signal
+    const abortSignal = joinedSignal(own, params.config?.abortSignal)
     const config = { ...params.config, abortSignal }
     const parts = await generateContentStream.call(models, { ...params, config })
     return stopped(parts, own)

@@ -1,9 +1,9 @@
 /**
  * Controllers that abort when a signal of somebody else does, and let it go when they no longer need to.
  *
- * By hand: `AbortSignal.any` takes no signal of another realm, and in Node 20 what it makes of a signal is
- * never taken back while somebody listens to it. All followers of a signal share one listener, as it may
- * live as long as the process and be given to any number of calls.
+ * By hand: `AbortSignal.any` does not hear a signal of another realm, and in Node 20 what it makes of a
+ * signal is never taken back while somebody listens to it. All followers of a signal share one listener,
+ * as it may live as long as the process and be given to any number of calls.
  *
  * @module
  */
@@ -30,6 +30,18 @@ export function followSignal(own: AbortController, signal: AbortSignal): () => v
     followed.delete(signal)
     signal.removeEventListener('abort', listener)
   }
+}
+
+/**
+ * A signal that aborts when `own` or a caller's does, for as long as the caller's lives.
+ *
+ * One of this realm is joined by the platform, which does not keep what nobody else holds. One of another
+ * realm the platform would take, and never hear of.
+ */
+export function joinedSignal(own: AbortController, signal: AbortSignal | undefined): AbortSignal {
+  if (signal instanceof AbortSignal) return AbortSignal.any([signal, own.signal])
+  if (signal) followSignal(own, signal)
+  return own.signal
 }
 
 function begin(signal: AbortSignal): Following {
