@@ -63,6 +63,16 @@ export type RuntimeEvent =
       readonly claimedTokens: number
     }
   | {
+      /** A part of what was counted is in no charge: it has no price, or nobody says what it was. */
+      readonly kind: 'usage.uncharged'
+      readonly tenantId: string
+      readonly holdId: string
+      readonly provider: string
+      readonly model: string
+      /** `web_search_requests`, `tier:priority`, `unattributed_tokens`, `other_model_output_tokens` ... */
+      readonly parts: readonly string[]
+    }
+  | {
       /** What the provider says that it charged is another figure than ours, by more than rounding. */
       readonly kind: 'price.differs'
       readonly tenantId: string
@@ -150,6 +160,7 @@ const LOUD = new Set([
   'client.base_url_ignored',
   'price.differs',
   'usage.capped',
+  'usage.uncharged',
   'prices.stale',
 ])
 

@@ -13,7 +13,7 @@ import { creditsOf } from '../budgets/credits.ts'
 import { type ErrorCode, TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
 import { type CappedCharge, chargeWithin } from '../usage/cap.ts'
-import { type Charge, chargeAsSaid, chargeFor, SAID } from '../usage/charge.ts'
+import { type Charge, chargeAsSaid, chargeFor, SAID, unchargedParts } from '../usage/charge.ts'
 import type { LiveHold } from './live-hold.ts'
 import type { CorridorParts, HeldCall } from './parts.ts'
 import { type CallEnd, makeReceipt, NO_TOKENS, type Receipt } from './receipt.ts'
@@ -102,6 +102,7 @@ function post(parts: CorridorParts, call: HeldCall, hold: LiveHold, said: CallEn
     makeReceipt(call, end, { charge, result, settled: result !== null })
   reportDifference(parts, call, charge)
   reportCap(parts, call, said, capped)
+  reportUncharged(parts, call, capped)
   const done = retried(parts, () => parts.guard.settle(item)).then((result) => {
     reportOverage(parts, call, result)
     return receiptFor(result)
@@ -263,6 +264,19 @@ function reportCap(
     tokens: tokens.input + tokens.output,
     claimedTokens: claimed.input + claimed.output,
   })
+}
+
+/** What is in no charge is said at once: until it has a price it is free. */
+function reportUncharged(
+  parts: CorridorParts,
+  call: HeldCall,
+  { charge, counts }: CappedCharge,
+): void {
+  const uncharged = unchargedParts(charge, counts)
+  if (uncharged.length === 0) return
+  const { tenant, attemptId: holdId, provider, model } = call
+  const where = { tenantId: tenant.id, holdId, provider, model }
+  parts.reporter.emit({ kind: 'usage.uncharged', ...where, parts: uncharged })
 }
 
 function reportOverage(

@@ -141,6 +141,20 @@ export function openPrice(priceId: string): OpenPrice | null {
   }
 }
 
+/** Counts that no field of the provider explains, or that another model made (docs/decisions/0017). */
+const UNEXPLAINED = /^(unattributed|other_model_(input|output))_tokens$/
+
+/** Names of what was counted and is in no charge; none of a call that was charged whole. */
+export function unchargedParts(
+  { priceId }: Pick<Charge, 'priceId'>,
+  counts: Readonly<Record<string, number>>,
+): readonly string[] {
+  const [, ...marks] = priceId.split(' ')
+  if (marks.includes('use:provider')) return []
+  const unpriced = marks.filter((mark) => mark.endsWith('?')).map((mark) => mark.slice(0, -1))
+  return [...unpriced, ...Object.keys(counts).filter((name) => UNEXPLAINED.test(name))]
+}
+
 /** The name of a class of service comes from an answer. */
 const printable = (name: string): string => (/^[a-z0-9_:-]{1,70}$/.test(name) ? name : 'tier:other')
 

@@ -138,7 +138,7 @@ const MUTANTS: readonly (readonly [string, Sabotage, Attack])[] = [
     answers(CHAT, '{"line":"of JSON"}\n', ({ end }) => end.tokens.output === 0, { leaves: true }),
   ],
   [
-    'an object that stands in no list is free',
+    'what an object that stands in no list reports is lost',
     {
       file: 'providers/reading/json-array-stream.ts',
       from: "if (depth === 0 && letter === '[')",
@@ -146,8 +146,8 @@ const MUTANTS: readonly (readonly [string, Sabotage, Attack])[] = [
     },
     answers(
       GEMINI,
-      JSON.stringify({ candidates: [{ content: { parts: [{ text: 'hello' }] } }] }),
-      ({ end }) => end.tokens.output === 0,
+      JSON.stringify({ candidates: [], usageMetadata: { promptTokenCount: 9 } }),
+      ({ end }) => end.tokens.input !== 9,
       { type: 'application/json' },
     ),
   ],
