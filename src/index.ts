@@ -124,6 +124,7 @@ export {
   type FlushResult,
 } from './usage/exporter.ts'
 export type { ExporterSettings } from './usage/exporter-options.ts'
+export type { Flushed } from './usage/flush.ts'
 export type { HostPrice, HostRates, HostServiceTier, HostTier } from './usage/host-price.ts'
 export type { Markup } from './usage/markup.ts'
 export type { OutboxApi } from './usage/outbox-api.ts'

@@ -32,6 +32,7 @@ import type { EpochReading, Storage } from './storage/storage.ts'
 import { type TenantsApi, tenantsApi } from './tenants/tenants-api.ts'
 import { gatedBudgetGuard } from './usage/export-gate.ts'
 import { OutboxExporter } from './usage/exporter.ts'
+import { type Flushed, flushWithin } from './usage/flush.ts'
 import { GENAI_PRICES_DATE } from './usage/genai-prices.ts'
 import { type OutboxApi, outboxApi } from './usage/outbox-api.ts'
 import { priceTable } from './usage/price-table.ts'
@@ -97,12 +98,20 @@ export interface TenantKeys extends AsyncDisposable {
   migrate(): Promise<void>
   /** Does the store answer? Never throws. */
   health(): Promise<Health>
-  /** Waits for settles that are still being retried, then exports what waits to the sinks, for at most
-   * 10 s (before a serverless function returns). What a sink did not take stays in the outbox. */
-  flush(): Promise<void>
-  /** Flushes, then closes sinks and store. Idempotent. No call is needed for a process to end. */
+  /**
+   * Waits for settles that are still being retried, then exports what waits to the sinks: before a
+   * serverless function returns. All of it takes at most 10 s, whatever store and sinks do.
+   *
+   * @returns what was left; an event says so too (`flush.incomplete`). Settles are retried further as
+   *   long as the process lives, and what a sink did not take stays in the outbox. Never rejects.
+   */
+  flush(): Promise<Flushed>
+  /** Flushes as `flush` does, also calls that end meanwhile, then closes sinks and store. Idempotent. No
+   * call is needed for a process to end. */
   close(): Promise<void>
 }
+
+const FLUSH_MS = 10_000
 
 export type Health =
   | ({ readonly ok: true; readonly store: string } & EpochReading)
@@ -145,18 +154,32 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     if (typeof second === 'function') return callService(parts, subject as ServiceCall, second)
     return bindClient(subject, bindingOf(parts, readContext(second)))
   }
-  const flush = async (): Promise<void> => {
-    while (parts.pending.size > 0) await Promise.allSettled(parts.pending)
-    await exporter.flush()
+  const flushing = { pending: parts.pending, exporter, clock, timers: options.timers }
+  const told = (flushed: Flushed): Flushed => {
+    const { exported, unsettled } = flushed
+    if (!flushed.done) parts.reporter.emit({ kind: 'flush.incomplete', exported, unsettled })
+    return flushed
   }
-  const close = async (): Promise<void> => {
-    await flush()
+  const end = async (): Promise<void> => {
+    const endMs = clock.elapsedMs() + FLUSH_MS
+    let leftMs = FLUSH_MS
+    let flushed: Flushed
+    do {
+      flushed = await flushWithin(leftMs, flushing)
+      leftMs = endMs - clock.elapsedMs()
+    } while (parts.pending.size > 0 && leftMs > 0)
+    told(flushed)
     await exporter.stop()
     try {
       await storage.close()
     } finally {
       secrets.forgetKeys()
     }
+  }
+  let ended: Promise<void> | null = null
+  const close = (): Promise<void> => {
+    ended ??= end()
+    return ended
   }
   return {
     tenants: tenantsApi(storage, (name) => plans.resolve(name)),
@@ -200,7 +223,7 @@ export async function createTenantKeys(input: TenantKeysOptions): Promise<Tenant
     authorize: (ask) => previewCall(parts, ask),
     migrate: () => start(options),
     health: () => health(storage),
-    flush,
+    flush: async () => told(await flushWithin(FLUSH_MS, flushing)),
     close,
     [Symbol.asyncDispose]: close,
   }

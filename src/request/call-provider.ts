@@ -13,7 +13,7 @@ import type { Operation, ResponseUsage } from '../providers/provider.ts'
 import { ByteBuffer } from '../providers/reading/byte-buffer.ts'
 import { observeJson } from './observe-json.ts'
 import { observeStream } from './observe-stream.ts'
-import { askedTier, settleReported, settleUnread } from './observed.ts'
+import { askedTier, settleReported, settleUnread, whenDropped } from './observed.ts'
 import type { CallPlan, CorridorParts } from './parts.ts'
 import { NO_TOKENS } from './receipt.ts'
 import type { Settler } from './settle.ts'
@@ -65,10 +65,13 @@ export async function callProvider(
     await (usage
       ? settleReported(observer, 'completed', usage, null)
       : settler.void(response.status))
+    // Nothing watches the reading of an error, which the caller may still end.
+    whenDropped(response, settler.hold.release)
     return response
   }
   if (isEmpty(response)) {
     await settleUnread(observer, 'unreadable')
+    settler.hold.release()
     return response
   }
   return isStream(response, plan)

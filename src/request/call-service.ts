@@ -133,9 +133,13 @@ export async function callService<T>(
   const call = await held(parts, ask)
   const hold = liveHold(parts, call)
   const settler = createSettler(parts, call, hold)
-  if (call.waitMs > 0) await stillAllowed(parts, context, settler)
-  const fields = await credentialFields(parts, call, settler)
-  return finish(run, { call, settler, fields, estimateNanoUsd: usd, signal: hold.signal })
+  try {
+    if (call.waitMs > 0) await stillAllowed(parts, context, settler)
+    const fields = await credentialFields(parts, call, settler)
+    return await finish(run, { call, settler, fields, estimateNanoUsd: usd, signal: hold.signal })
+  } finally {
+    hold.release()
+  }
 }
 
 interface Ask {
@@ -171,6 +175,8 @@ async function held(parts: CorridorParts, ask: Ask): Promise<HeldCall> {
       credential: await chooseCredential(parts, context, caller.tenant, setting),
       price: null,
       markup: parts.markups.of({ id: caller.tenant.id, plan: caller.tenant.plan?.name ?? null }),
+      // What it cost is said by the host itself.
+      cap: null,
       amounts,
       firstOutput: 0,
       mostOutput: 0,

@@ -50,6 +50,7 @@ export function corridorFetch(parts: CorridorParts, contextOf: () => CallContext
       return response
     } catch (error) {
       hold.stop()
+      hold.release()
       throw error
     }
   }

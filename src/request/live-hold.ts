@@ -6,6 +6,7 @@
  * @module
  */
 import { type ErrorDetails, TenantKeysError } from '../kernel/errors.ts'
+import { followSignal } from '../kernel/follow-signal.ts'
 import type { Amounts, ExtendResult } from '../storage/ledger-records.ts'
 import { OUTPUT_SLICE } from './hold-amounts.ts'
 import type { CorridorParts, HeldCall } from './parts.ts'
@@ -17,7 +18,7 @@ const EXTEND_AFTER_LOOKS = 4
 /** With no extension by then, the call is ended while its hold still stands. */
 const GIVE_UP_AFTER_LOOKS = 11
 
-/** An answer of which nothing was read for so long is not read by anybody; 11 minutes. */
+/** An answer that nobody asked for more of for so long is not read by anybody; 11 minutes. */
 const ABANDONED_AFTER_MS = 660_000
 
 /** A hold that grows does so when so much of it was delivered, in percent. */
@@ -28,13 +29,18 @@ export interface LiveHold {
   readonly signal: AbortSignal
   /** The provider has answered; from now on somebody must read. */
   answered(): void
-  /** Somebody waits for the whole of the answer: how long it may take is left to the transport. */
+  /** Somebody waits for the answer, or more of it: how long it may take is left to the transport. */
   reading(): void
   /** So many tokens of output came so far. `null`: the hold covers them, which is nearly always; else
    * it resolves when it does, or when the call was ended. */
   delivered(outputTokens: number): Promise<void> | null
+  /** Tokens of output that stand held for certain. */
+  heldOutput(): number
   /** The call is over, or nobody can tell any more: the hold is left as it is. */
   stop(): void
+  /** Nobody reads the answer any more: the caller's own signal is let go, which may live as long as the
+   * process and would keep every call that it was given to. */
+  release(): void
 }
 
 export function liveHold(
@@ -44,6 +50,7 @@ export function liveHold(
   const { guard, holdTtlMs: ttlMs, clock, timers } = parts
   const { attemptId: holdId, tenant, mostOutput } = call
   const own = new AbortController()
+  const release = call.signal ? followSignal(own, call.signal) : () => {}
   const lookMs = ttlMs / LOOKS_PER_TTL
   let heldOutput = call.firstOutput
   let amounts = call.amounts
@@ -109,7 +116,7 @@ export function liveHold(
     // Timers may come a little early.
     const looks = (nowMs - aliveMs) / lookMs + 0.5
     if (readMs !== null && nowMs - readMs >= ABANDONED_AFTER_MS) {
-      lost({ reason: 'nothing of the answer was read for 11 minutes' })
+      lost({ reason: 'nobody read on in the answer for 11 minutes' })
     } else if (looks >= GIVE_UP_AFTER_LOOKS) {
       lost({ reason: 'the store did not extend it in time' })
     } else if (looks >= EXTEND_AFTER_LOOKS && !beating) void beat()
@@ -133,7 +140,7 @@ export function liveHold(
   }
 
   return {
-    signal: combined(call.signal, own.signal),
+    signal: own.signal,
     answered: () => {
       readMs = clock.elapsedMs()
     },
@@ -150,20 +157,8 @@ export function liveHold(
         end(TenantKeysError.isInstance(error) ? error : new TenantKeysError('TK_INTERNAL'))
       })
     },
+    heldOutput: () => heldOutput,
     stop,
+    release,
   }
-}
-
-/** Aborts when either does. A signal of another realm cannot be combined by the platform. */
-function combined(callers: AbortSignal | undefined, own: AbortSignal): AbortSignal {
-  if (callers === undefined) return own
-  if (callers instanceof AbortSignal) return AbortSignal.any([callers, own])
-  const both = new AbortController()
-  const follow = (signal: AbortSignal): void => {
-    if (signal.aborted) both.abort(signal.reason)
-    else signal.addEventListener('abort', () => both.abort(signal.reason), { once: true })
-  }
-  follow(callers)
-  follow(own)
-  return both.signal
 }

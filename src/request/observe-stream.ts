@@ -80,12 +80,16 @@ function follow(observed: Observed, type: string): Following {
   }
   const finish: Following['finish'] = (outcome) => {
     signal?.removeEventListener('abort', onAbort)
+    if (final === null) framing.cut()
     const { usage, delivered } = final ?? counted()
     return usage === null
       ? settleEstimated(observed, outcome, delivered, bytes)
       : settleReported(observed, outcome, usage, bytes)
   }
-  const onAbort = (): void => void finish('aborted')
+  const onAbort = (): void => {
+    observed.settler.hold.release()
+    void finish('aborted')
+  }
   if (signal?.aborted) onAbort()
   else signal?.addEventListener('abort', onAbort, { once: true })
   return {
@@ -121,6 +125,7 @@ function streamWatcher(
   const { finish } = following
   return {
     life,
+    waiting: settler.hold.reading,
     chunk: (value) => {
       // Not every fetch ends what it gave when its signal aborts.
       if (signal?.aborted) throw signal.reason
@@ -135,14 +140,19 @@ function streamWatcher(
       })
     },
     end: async () => {
+      settler.hold.release()
       const out = following.end()
       await finish(following.isComplete() ? 'completed' : 'broken')
       return out
     },
     broken: async (error) => {
+      settler.hold.release()
       await finish(signal?.aborted ? 'aborted' : 'broken')
       return transportError('terminated', error, signal)
     },
-    cancelled: () => finish(following.hasEnded() ? 'completed' : 'aborted'),
+    cancelled: () => {
+      settler.hold.release()
+      return finish(following.hasEnded() ? 'completed' : 'aborted')
+    },
   }
 }

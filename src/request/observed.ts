@@ -113,6 +113,11 @@ const dropped = new FinalizationRegistry<() => void>((end) => end())
  */
 export function lifeOf(end: () => void): Life {
   const life = {}
-  dropped.register(life, end)
+  whenDropped(life, end)
   return life
+}
+
+/** Calls `end`, which must not lead to `target`, when nobody holds `target` any more. */
+export function whenDropped(target: object, end: () => void): void {
+  dropped.register(target, end)
 }

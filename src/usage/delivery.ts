@@ -8,12 +8,15 @@
  * accept repeated ids, US-4). A sink that is down fails on the canary too: then nobody is blamed.
  *
  * An event on which a sink does not answer at all costs the whole time of a write at each step, more
- * than one lease has. So the search goes on where the last one had to stop.
+ * than one lease has, and often more than a flush has. So the search goes on where the last one had to
+ * stop: of every event is known the smallest part with it that failed, or that went unanswered until the
+ * time was over. The parts that have not failed by themselves come first, so that one event does not keep
+ * the others waiting. One that is alone has failed when its waits add up to the time of a write.
  *
  * @module
  */
 import pRetry from 'p-retry'
-import type { Timers } from '../kernel/clock.ts'
+import type { MonotonicClock, Timers } from '../kernel/clock.ts'
 import { scrubCause } from '../kernel/errors.ts'
 import type { OutboxRecord } from '../storage/records.ts'
 import type { SinkAnswer, UsageSink } from './usage-sink.ts'
@@ -33,6 +36,7 @@ export interface Delivery {
 export interface LaneOptions {
   readonly sink: UsageSink
   readonly timers: Timers
+  readonly clock: MonotonicClock
   /** First pause after a failed write, in ms; then twice and four times as long. */
   readonly retryMs: number
   /** A write that takes longer has failed. */
@@ -46,14 +50,21 @@ const MAX_REASON = 200
 const TIMEOUT = 'TimeoutError'
 const MAX_DOUBTED = 10_000
 
+/** A part that failed, or that was not answered while there was time; all events of it share one. */
+interface Doubt {
+  /** How many events it had. Those that share it and are fewer have not been tried by themselves. */
+  readonly size: number
+  /** How long it was waited for, in ms, after the sink had shown that it is up. */
+  waitedMs: number
+}
+
 export class SinkLane {
   readonly sink: UsageSink
   readonly #options: LaneOptions
   /** The last event that the sink took. */
   #canary: OutboxRecord | null = null
-  /** Where the search for poison stood when its time was over: ids of the smallest part that failed. May
-   * name events that are gone. */
-  readonly #doubted = new Set<string>()
+  /** Where the search for poison stood when its time was over, by id. May name events that are gone. */
+  readonly #doubts = new Map<string, Doubt>()
 
   constructor(options: LaneOptions) {
     this.sink = options.sink
@@ -69,26 +80,67 @@ export class SinkLane {
   async deliver(events: readonly OutboxRecord[], signal: AbortSignal): Promise<Delivery> {
     const batch = new Batch(events)
     if (events.length === 0) return batch.result()
-    const doubted = events.filter(({ id }) => this.#doubted.has(id))
-    if (doubted.length > 0) {
-      const others = events.filter(({ id }) => !this.#doubted.has(id))
-      await this.#findPoison(batch, [...halves(doubted), others], signal)
-      return batch.result()
-    }
-    try {
-      await this.#withRetries(batch, signal)
-    } catch (error) {
-      if (!signal.aborted) {
-        batch.failed(error)
-        if (batch.retryAfterMs === 0) await this.#findPoison(batch, [], signal)
-      } else if (!batch.isOnlySlow) this.#doubt(batch.left())
-    }
+    if (events.some(({ id }) => this.#doubts.has(id))) await this.#goOn(batch, signal)
+    else await this.#begin(batch, signal)
+    for (const { id } of events) if (!batch.has(id)) this.#doubts.delete(id)
     return batch.result()
   }
 
-  #doubt(events: readonly OutboxRecord[]): void {
-    for (const { id } of events) this.#doubted.add(id)
-    for (const id of [...this.#doubted].slice(0, -MAX_DOUBTED)) this.#doubted.delete(id)
+  async #begin(batch: Batch, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#withRetries(batch, signal)
+    } catch (error) {
+      if (signal.aborted) {
+        if (!batch.isOnlySlow) this.#doubt(batch.left())
+        return
+      }
+      batch.failed(error)
+      if (batch.retryAfterMs > 0) return
+      if (this.#canary && !(await this.#isUp(batch, signal))) return
+      const open = batch.left()
+      // One alone has just failed; without a canary nothing can be said about it.
+      if (open.length === 1) return this.#blame(batch, [...open], signal)
+      this.#doubt(open)
+      await this.#findPoison(batch, halves(open), signal)
+    }
+  }
+
+  /** Where the last search had to stop. */
+  async #goOn(batch: Batch, signal: AbortSignal): Promise<void> {
+    const groups = new Map<Doubt | undefined, OutboxRecord[]>()
+    for (const event of batch.left()) {
+      const doubt = this.#doubts.get(event.id)
+      groups.set(doubt, [...(groups.get(doubt) ?? []), event])
+    }
+    if (this.#canary && !(await this.#isUp(batch, signal))) {
+      // It may have been the sink that did not answer.
+      for (const doubt of groups.keys()) if (doubt) doubt.waitedMs = 0
+      return
+    }
+    const untried: OutboxRecord[][] = []
+    const failed: OutboxRecord[][] = []
+    const alone: OutboxRecord[][] = []
+    for (const [doubt, part] of groups) {
+      if (!doubt || part.length < doubt.size) untried.push(part)
+      else if (part.length > 1) failed.push(...halves(part))
+      else if (this.#canary && doubt.waitedMs >= this.#options.writeTimeoutMs)
+        batch.blame(part, 'no answer')
+      else alone.push(part)
+    }
+    await this.#findPoison(batch, [...untried, ...failed, ...alone], signal)
+  }
+
+  #doubt(part: readonly OutboxRecord[], waitedMs = 0): void {
+    const [first] = part
+    const size = part.length
+    const known = first && this.#doubts.get(first.id)
+    const doubt = known?.size === size ? known : { size, waitedMs: 0 }
+    doubt.waitedMs += waitedMs
+    // Those that are set anew are the newest.
+    for (const { id } of part) this.#doubts.delete(id)
+    for (const { id } of part) this.#doubts.set(id, doubt)
+    const tooMany = Math.max(0, this.#doubts.size - MAX_DOUBTED)
+    for (const id of [...this.#doubts.keys()].slice(0, tooMany)) this.#doubts.delete(id)
   }
 
   #withRetries(batch: Batch, signal: AbortSignal): Promise<void> {
@@ -107,40 +159,40 @@ export class SinkLane {
     })
   }
 
-  /** @param begin - parts to begin with; none: all of it has just failed together. */
   async #findPoison(
     batch: Batch,
-    begin: readonly (readonly OutboxRecord[])[],
+    begin: readonly OutboxRecord[][],
     signal: AbortSignal,
   ): Promise<void> {
-    if (this.#canary && !(await this.#isUp(batch, signal))) return
-    const open = batch.left()
-    // One alone has just failed; without a canary nothing can be said about it.
-    const isAlone = begin.length === 0 && open.length === 1
-    const suspects: OutboxRecord[] = isAlone ? [...open] : []
-    const parts = isAlone ? [] : [...(begin.length === 0 ? halves(open) : begin)]
-    let smallest = begin[0] ?? open
+    const { clock } = this.#options
+    const suspects: OutboxRecord[] = []
+    const parts = [...begin]
     let misses = 0
     for (let part = parts.shift(); part && !signal.aborted; part = parts.shift()) {
-      if (part.length === 0) continue
+      const beganMs = clock.elapsedMs()
       try {
         await this.#write(batch, part, signal)
         misses = 0
       } catch (error) {
-        if (signal.aborted) break
+        const open = part.filter(({ id }) => batch.has(id))
+        if (signal.aborted) {
+          // One of which the sink took something is only slow.
+          if (open.length === part.length) this.#doubt(part, clock.elapsedMs() - beganMs)
+          return
+        }
         batch.failed(error)
-        smallest = part
-        if (part.length > 1) parts.unshift(...halves(part))
-        else suspects.push(part[0]!)
+        this.#doubt(open)
+        if (open.length > 1) parts.unshift(...halves(open))
+        else suspects.push(...open)
         // Time may be over before the others are found.
         if (isTimeout(error)) await this.#blame(batch, suspects, signal)
-        if (++misses >= MAX_MISSES && !(await this.#isUp(batch, signal))) return
+        if (++misses >= MAX_MISSES && !(await this.#isUp(batch, signal))) break
         misses %= MAX_MISSES
       }
     }
     await this.#blame(batch, suspects, signal)
-    for (const { id } of open) this.#doubted.delete(id)
-    if (signal.aborted) this.#doubt(smallest.filter(({ id }) => batch.has(id)))
+    // What is left by now is so because the sink is down: that says nothing about a part of it.
+    if (!signal.aborted) for (const { id } of batch.left()) this.#doubts.delete(id)
   }
 
   async #blame(batch: Batch, suspects: OutboxRecord[], signal: AbortSignal): Promise<void> {
@@ -237,9 +289,9 @@ class Batch {
     this.retryAfterMs = retryAfterOf(error)
   }
 
-  blame(suspects: readonly OutboxRecord[]): void {
+  blame(suspects: readonly OutboxRecord[], failure = this.#failure): void {
     for (const { id } of suspects) {
-      if (this.#open.delete(id)) this.#rejected.set(id, `fails alone: ${this.#failure}`)
+      if (this.#open.delete(id)) this.#rejected.set(id, `fails alone: ${failure}`)
     }
   }
 
@@ -255,7 +307,7 @@ class Batch {
   }
 }
 
-function halves<T>(items: readonly T[]): (readonly T[])[] {
+function halves<T>(items: readonly T[]): T[][] {
   const middle = Math.ceil(items.length / 2)
   return [items.slice(0, middle), items.slice(middle)].filter((half) => half.length > 0)
 }

@@ -38,7 +38,7 @@ export interface ExporterOptions extends ExporterSettings {
 }
 
 export interface FlushResult {
-  /** Events that every sink has taken. */
+  /** Events that every sink has taken, less those of a store that did not confirm it in time. */
   readonly exported: number
   /** True when nothing was left that could be leased; false when a sink failed or time ran out. */
   readonly done: boolean
@@ -49,7 +49,8 @@ export interface Exporter {
   start(): void
   /** Says that events were written: they are exported within `intervalMs`. Costs nothing. */
   nudge(): void
-  /** Exports what waits now. One that fails is not tried past `timeoutMs`, default 10,000. */
+  /** Exports what waits now, for at most `timeoutMs`, default 10,000: writes end at nine tenths of it, so
+   * that the store can be told. */
   flush(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult>
   /** Ends the work, gives back what is leased, closes the sinks. Idempotent. */
   stop(): Promise<void>
@@ -71,6 +72,8 @@ const optionsSchema = z.strictObject({
 /** Asked this often by an exporter that has nothing to do: other processes write events too. */
 const IDLE_MS = 1000
 const COUNT_EVERY_MS = 5000
+/** Of the time of a flush: the rest is for telling the store what became of a batch. */
+const FLUSH_WORK = 0.9
 const MAX_PAUSES = 60
 /** Of one sink, while another has not taken them. Beyond it, the oldest may arrive again. */
 const MAX_TAKEN = 10_000
@@ -124,14 +127,17 @@ export class OutboxExporter implements Exporter {
   #failures = 0
   #full = false
   #countedMs = Number.NEGATIVE_INFINITY
+  #counting: Promise<void> | null = null
   readonly #ending = new AbortController()
 
   constructor(parts: Parts) {
-    const { sinks, timers, retryMs, leaseMs } = parts
+    const { sinks, timers, clock, retryMs, leaseMs } = parts
     // A search for poison needs several writes within one lease.
     const writeTimeoutMs = Math.min(parts.writeTimeoutMs, leaseMs / 4)
     this.#parts = parts
-    this.#lanes = sinks.map((sink) => new SinkLane({ sink, timers, retryMs, writeTimeoutMs }))
+    this.#lanes = sinks.map(
+      (sink) => new SinkLane({ sink, timers, clock, retryMs, writeTimeoutMs }),
+    )
     this.#taken = new Map(this.#lanes.map((lane) => [lane, new Set()]))
   }
 
@@ -139,7 +145,7 @@ export class OutboxExporter implements Exporter {
     if (this.#started || this.#stopped || this.#lanes.length === 0) return
     this.#started = true
     this.#schedule(0)
-    this.#watch()
+    this.#watch(COUNT_EVERY_MS)
   }
 
   nudge(): void {
@@ -158,18 +164,25 @@ export class OutboxExporter implements Exporter {
   } = {}): Promise<FlushResult> {
     if (this.#lanes.length === 0) return { exported: 0, done: true }
     // Not unref'd: somebody waits, and the pauses between retries do not keep a process alive.
-    const { signal, release } = this.#within(timeoutMs, this.#ending.signal, false)
+    const whole = this.#within(timeoutMs, this.#ending.signal, false)
+    const work = this.#within(timeoutMs * FLUSH_WORK, this.#ending.signal, false)
+    // A store may not answer either.
+    const over = new Promise<null>((resolve) => {
+      if (whole.signal.aborted) resolve(null)
+      whole.signal.addEventListener('abort', () => resolve(null), { once: true })
+    })
     let exported = 0
     try {
-      while (await this.#isFree(signal)) {
-        const round = await this.#turn(signal)
-        exported += round.exported
-        if (signal.aborted || round.pauseMs > 0) break
+      while (await this.#isFree(work.signal)) {
+        const round = await Promise.race([this.#turn(work.signal), over])
+        exported += round?.exported ?? 0
+        if (round === null || work.signal.aborted || round.pauseMs > 0) break
         if (round.leased === 0) return { exported, done: true }
       }
       return { exported, done: false }
     } finally {
-      release()
+      work.release()
+      whole.release()
     }
   }
 
@@ -352,23 +365,38 @@ export class OutboxExporter implements Exporter {
   }
 
   /** Counts apart from the rounds, which take as long as their sinks. A store that fails is reported by
-   * the next round. */
-  #watch(): void {
+   * the next round, and asked again in five seconds. */
+  #watch(ms: number): void {
     if (this.#stopped) return
     const count = (): void => {
       void this.#count().then(
-        () => this.#watch(),
-        () => this.#watch(),
+        // A round may have counted meanwhile, and timers come a little early.
+        () => this.#watch(this.#uncountedMs()),
+        () => this.#watch(COUNT_EVERY_MS),
       )
     }
-    this.#cancelCount = this.#parts.timers.after(COUNT_EVERY_MS, count, { unref: true })
+    this.#cancelCount = this.#parts.timers.after(ms, count, { unref: true })
   }
 
-  async #count(): Promise<void> {
+  /** How long until a count is due. */
+  #uncountedMs(): number {
+    return this.#countedMs + COUNT_EVERY_MS - this.#parts.clock.elapsedMs()
+  }
+
+  /** One at a time: an older answer must not stand after a newer one. */
+  #count(): Promise<void> {
+    if (this.#uncountedMs() > 0) return Promise.resolve()
+    this.#counting ??= this.#ask().finally(() => {
+      this.#counting = null
+    })
+    return this.#counting
+  }
+
+  async #ask(): Promise<void> {
     const { clock, storage, maxWaiting, whenFull, reporter } = this.#parts
-    if (clock.elapsedMs() - this.#countedMs < COUNT_EVERY_MS) return
+    const askedMs = clock.elapsedMs()
     const { waiting } = await storage.outbox.backlog({ limit: maxWaiting + 1 })
-    this.#countedMs = clock.elapsedMs()
+    this.#countedMs = askedMs
     const full = waiting > maxWaiting
     if (full === this.#full) return
     this.#full = full

@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
+import { callbackSink } from '../../src/adapters/sinks/callback.ts'
+import { memorySink } from '../../src/adapters/sinks/memory.ts'
+import type { Timers } from '../../src/kernel/clock.ts'
 import { TenantKeysError } from '../../src/kernel/errors.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { acmeBudget, type Installation, install } from '../support/installation.ts'
@@ -131,6 +134,85 @@ describe('durable before delivered', () => {
     held.open()
     await tk.flush()
     expect(await acmeBudget(tk)).toEqual({ used: USAGE_COST_NANO, held: 0n })
+  })
+})
+
+describe('flush and close have one bound for all of it', () => {
+  /** What somebody waits for is over at once; what may be forgotten never comes. */
+  function hurried() {
+    let nowMs = 0
+    let waited = 0
+    const after: NonNullable<Timers['after']> = (ms, task, options) => {
+      if (options?.unref) return () => {}
+      const timer = setImmediate(() => {
+        nowMs += ms
+        waited += ms
+        task()
+      })
+      return () => clearImmediate(timer)
+    }
+    const clock = { nowMs: () => Date.now(), elapsedMs: () => nowMs, after }
+    return { clock, waited: () => waited }
+  }
+  const stuck = { kind: 'flush.incomplete', exported: 0, unsettled: 1 }
+
+  test('a settle that the store does not take holds flush up for 10 s, and is told', async () => {
+    const held = gate()
+    const { clock, waited } = hurried()
+    const storage = withSettle(() => held.opened)
+    const { tk, client, events } = await open({ storage, settleWaitMs: 1, clock })
+    await client().chat.completions.create(ASK)
+    expect(await tk.flush()).toEqual({ exported: 0, done: false, unsettled: 1 })
+    expect(waited()).toBe(10_000)
+    expect(events.at(-1)).toEqual(stuck)
+    held.open()
+    expect(await tk.flush()).toEqual({ exported: 0, done: true, unsettled: 0 })
+    expect(await acmeBudget(tk)).toEqual({ used: USAGE_COST_NANO, held: 0n })
+  })
+
+  test('events that wait go out meanwhile, and those of a late settle after it', async () => {
+    const held = gate()
+    const sink = memorySink()
+    let settles = 0
+    const storage = withSettle(async () => {
+      if (settles++ > 0) await held.opened
+    })
+    const { tk, client } = await open({
+      storage,
+      settleWaitMs: 1,
+      clock: hurried().clock,
+      sinks: [sink, callbackSink(({ kind }) => void (kind === 'usage' && held.open()))],
+      exporter: { start: false },
+    })
+    await client().chat.completions.create(ASK)
+    await client().chat.completions.create(ASK)
+    expect(await tk.flush()).toMatchObject({ done: true, unsettled: 0 })
+    expect(sink.events.filter(({ kind }) => kind === 'usage')).toHaveLength(2)
+  })
+
+  test('close ends too, says so once, and closes the store', async () => {
+    const { clock, waited } = hurried()
+    const storage = withSettle(() => new Promise(() => {}))
+    const { tk, client, events } = await open({ storage, settleWaitMs: 1, clock })
+    await client().chat.completions.create(ASK)
+    await Promise.all([tk.close(), tk.close()])
+    expect(waited()).toBe(10_000)
+    expect(events.filter(({ kind }) => kind === 'flush.incomplete')).toEqual([stuck])
+    await expect(tk.tenants.get('acme')).rejects.toMatchObject({ code: 'TK_CLOSED' })
+  })
+
+  test('on a busy server a flush waits for what was under way when it was asked for', async () => {
+    const held = gate()
+    let settles = 0
+    const storage = withSettle(async () => {
+      if (settles++ > 0) await held.opened
+    })
+    const { tk, client } = await open({ storage, settle: 'background' })
+    await client().chat.completions.create(ASK)
+    const flushed = tk.flush()
+    await client().chat.completions.create(ASK)
+    expect(await flushed).toEqual({ exported: 0, done: true, unsettled: 0 })
+    held.open()
   })
 })
 

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
+import { systemMonotonicClock, systemTimers } from '../../src/kernel/clock.ts'
 import type { OutboxRecord } from '../../src/storage/records.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { usage } from '../../src/testing/storage-conformance/samples.ts'
@@ -34,6 +35,29 @@ async function flushed(
   await fillOutbox(storage, 0, count)
   await createExporter({ storage, sinks, retryMs: 1 }).flush({ timeoutMs: 60_000 })
   return storage
+}
+
+/** A flush of an exporter that has nothing to do. */
+const IDLE = {
+  exporter: { flush: async () => ({ exported: 0, done: true }) },
+  clock: systemMonotonicClock,
+  timers: systemTimers,
+}
+
+/** @returns what `work` has come to after so many ms of a clock that stands still otherwise. */
+async function endsIn<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] })
+  try {
+    let ended: { readonly value: T } | null = null
+    void work().then((value) => {
+      ended = { value }
+    })
+    await vi.advanceTimersByTimeAsync(ms)
+    expect(ended).not.toBeNull()
+    return (ended as unknown as { readonly value: T }).value
+  } finally {
+    vi.useRealTimers()
+  }
 }
 
 const backlog = (storage: Storage) => storage.outbox.backlog({ limit: 1000 })
@@ -114,6 +138,44 @@ const RULES = {
     } finally {
       vi.useRealTimers()
     }
+  },
+  'an event on which a sink never answers is found by flushes alone': async (load) => {
+    const { createExporter } =
+      await load<typeof import('../../src/usage/exporter.ts')>('usage/exporter.ts')
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] })
+    try {
+      const storage = memory()
+      await fillOutbox(storage, 0, 8)
+      const sink = scriptedSink((events) =>
+        events.some(({ id }) => id === idOf(2)) ? new Promise(() => {}) : undefined,
+      )
+      const exporter = createExporter({ storage, sinks: [sink] })
+      for (let n = 0; n < 10; n++) {
+        void exporter.flush()
+        await vi.advanceTimersByTimeAsync(70_000)
+      }
+      expect(await backlog(storage)).toMatchObject({ waiting: 0, quarantined: 1 })
+    } finally {
+      vi.useRealTimers()
+    }
+  },
+  'a flush ends in time, whatever the store does': async (load) => {
+    const { createExporter } =
+      await load<typeof import('../../src/usage/exporter.ts')>('usage/exporter.ts')
+    const outbox = { ...memory().outbox, lease: () => new Promise<never>(() => {}) }
+    const exporter = createExporter({ storage: { outbox }, sinks: [scriptedSink()] })
+    await endsIn(1000, () => exporter.flush({ timeoutMs: 1000 }))
+  },
+  'a flush ends in time, whatever settles do': async (load) => {
+    const { flushWithin } = await load<typeof import('../../src/usage/flush.ts')>('usage/flush.ts')
+    const pending = new Set([new Promise(() => {})])
+    await endsIn(1000, () => flushWithin(1000, { ...IDLE, pending }))
+  },
+  'a flush says how many settles are left': async (load) => {
+    const { flushWithin } = await load<typeof import('../../src/usage/flush.ts')>('usage/flush.ts')
+    const pending = new Set([new Promise(() => {}), Promise.resolve()])
+    const flushed = await endsIn(1000, () => flushWithin(1000, { ...IDLE, pending }))
+    expect(flushed).toEqual({ exported: 0, done: false, unsettled: 1 })
   },
   'what a sink names as unfit is kept': async (load) => {
     const sink = scriptedSink((events) => {
@@ -249,12 +311,40 @@ const SABOTAGES: readonly (readonly [string, keyof typeof RULES, Sabotage])[] = 
   [
     'a failing batch is not halved',
     'one poison is set aside, the others arrive',
-    { file: DELIVERY, from: 'await this.#findPoison(batch, [], signal)\n', to: 'void 0\n' },
+    { file: DELIVERY, from: 'await this.#findPoison(batch, halves(open), signal)', to: '' },
   ],
   [
     'a search for poison begins anew with every lease',
     'an event on which a sink never answers is found over several leases',
-    { file: DELIVERY, from: 'for (const { id } of events) this.#doubted.add(id)', to: '' },
+    { file: DELIVERY, from: 'for (const { id } of part) this.#doubts.set(id, doubt)', to: '' },
+  ],
+  [
+    'waits for one event do not add up',
+    'an event on which a sink never answers is found by flushes alone',
+    { file: DELIVERY, from: 'doubt.waitedMs += waitedMs', to: '' },
+  ],
+  [
+    'a flush waits for its store',
+    'a flush ends in time, whatever the store does',
+    {
+      file: EXPORTER,
+      from: 'await Promise.race([this.#turn(work.signal), over])',
+      to: 'await this.#turn(work.signal)',
+    },
+  ],
+  [
+    'a flush waits for settles',
+    'a flush ends in time, whatever settles do',
+    {
+      file: 'usage/flush.ts',
+      from: 'await Promise.race([Promise.allSettled(ended), over])',
+      to: 'await Promise.allSettled(ended)',
+    },
+  ],
+  [
+    'settles that are left are not told',
+    'a flush says how many settles are left',
+    { file: 'usage/flush.ts', from: 'const unsettled = asked.size', to: 'const unsettled = 0' },
   ],
   [
     'rejected events are dropped',

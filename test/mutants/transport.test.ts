@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { CallEnd } from '../../src/request/receipt.ts'
 import { awsChunk } from '../support/aws-frames.ts'
@@ -27,7 +28,7 @@ const answers =
     [provider, path]: readonly [string, string],
     body: string | Uint8Array,
     so: (answer: Answer) => boolean,
-    { type = 'text/event-stream', stream = true, hidesUsageChunk = false } = {},
+    { type = 'text/event-stream', stream = true, hidesUsageChunk = false, leaves = false } = {},
   ): Attack =>
   async (load) => {
     const { observeJson } =
@@ -42,6 +43,7 @@ const answers =
       type,
       reading,
       watch,
+      leaves,
     })
     return so({ end, text: new TextDecoder().decode(out) })
   }
@@ -49,6 +51,7 @@ const answers =
 const CHAT = ['openai', '/chat/completions'] as const
 const CONVERSE = ['bedrock', '/model/{model}/converse-stream'] as const
 const INVOKE = ['bedrock', '/model/{model}/invoke-with-response-stream'] as const
+const GEMINI = ['google', '/v1beta/models/{model}:streamGenerateContent'] as const
 const AWS = { type: 'application/vnd.amazon.eventstream' }
 const JSON_ANSWER = { type: 'application/json', stream: false }
 const usage = { prompt_tokens: 10, completion_tokens: 5 }
@@ -73,10 +76,33 @@ const keepsAll: Attack = async (load) => {
   return blocks.end().length > MAX_EVENT_BYTES
 }
 
+/** A caller's signal is still listened to after it was let go. */
+const clings: Attack = async (load) => {
+  const { liveHold } =
+    await load<typeof import('../../src/request/live-hold.ts')>('request/live-hold.ts')
+  const { signal } = new AbortController()
+  const timers = { after: () => () => {} }
+  const parts = { holdTtlMs: 60_000, clock: { elapsedMs: () => 0 }, timers }
+  const call = { signal, tenant: { id: 'acme' }, firstOutput: 0, mostOutput: 0 }
+  const hold = liveHold(parts as never, call as never)
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+  hold.release()
+  return getEventListeners(signal, 'abort').length > 0
+}
+
 const STREAM = 'request/observe-stream.ts'
 
 /** What is taken out, and the attack that succeeds only then. */
 const MUTANTS: readonly (readonly [string, Sabotage, Attack])[] = [
+  [
+    "a call keeps its caller's signal",
+    {
+      file: 'kernel/follow-signal.ts',
+      from: "signal.removeEventListener('abort', listener)",
+      to: '',
+    },
+    clings,
+  ],
   [
     'an event without an end is kept for good',
     { file: 'providers/reading/event-blocks.ts', from: ' > MAX_EVENT_BYTES)', to: ' > 2 ** 40)' },
@@ -105,6 +131,36 @@ const MUTANTS: readonly (readonly [string, Sabotage, Attack])[] = [
     'what is no event stream is free',
     { file: 'request/framing.ts', from: '(hasEvents ? 0 : foreign)', to: '0' },
     answers(CHAT, '{"usage":"many"}', ({ end }) => end.tokens.output === 0),
+  ],
+  [
+    'what came of an event that was cut is free',
+    { file: STREAM, from: '    if (final === null) framing.cut()\n', to: '' },
+    answers(CHAT, '{"line":"of JSON"}\n', ({ end }) => end.tokens.output === 0, { leaves: true }),
+  ],
+  [
+    'what an object that stands in no list reports is lost',
+    {
+      file: 'providers/reading/json-array-stream.ts',
+      from: "if (depth === 0 && letter === '[')",
+      to: 'if (depth === 0)',
+    },
+    answers(
+      GEMINI,
+      JSON.stringify({ candidates: [], usageMetadata: { promptTokenCount: 9 } }),
+      ({ end }) => end.tokens.input !== 9,
+      { type: 'application/json' },
+    ),
+  ],
+  [
+    'what is neither list nor object is free',
+    {
+      file: 'providers/reading/json-array-stream.ts',
+      from: 'BETWEEN.includes(letter))) unread++',
+      to: 'BETWEEN.includes(letter))) unread',
+    },
+    answers(GEMINI, '<p>wrong</p>', ({ end }) => end.tokens.output === 0, {
+      type: 'application/json',
+    }),
   ],
   [
     'what could not be read changes no figure',

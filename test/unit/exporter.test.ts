@@ -326,13 +326,26 @@ describe('the exporter', () => {
     void exporter.flush({ timeoutMs: 5000 }).then((result) => {
       flushed = result
     })
-    await vi.advanceTimersByTimeAsync(4999)
+    await vi.advanceTimersByTimeAsync(4499)
     expect(flushed).toBe(null)
-    await vi.advanceTimersByTimeAsync(1)
+    await vi.advanceTimersByTimeAsync(501)
     expect(flushed).toEqual({ exported: 0, done: false })
     await within(1, exporter.stop())
     expect(await exporter.flush()).toEqual({ exported: 0, done: false })
   })
+
+  test.each(['lease', 'ack', 'backlog'] as const)(
+    'flush ends in time, and does not say done, when the store does not answer to %s',
+    async (command) => {
+      const inner = memory()
+      const outbox = { ...inner.outbox, [command]: () => new Promise<never>(() => {}) }
+      const storage = { ...inner, outbox } as Storage
+      const { exporter } = await bench([scriptedSink()], { storage, waiting: 1 })
+      const flushed = exporter.flush({ timeoutMs: 5000 })
+      expect(await within(5000, flushed)).toEqual({ exported: 0, done: false })
+      expect(await within(5000, exporter.flush({ timeoutMs: 5000 }))).toMatchObject({ done: false })
+    },
+  )
 
   test('work on a lease ends before the lease does', async () => {
     const sink = scriptedSink(() => new Promise(() => {}))
@@ -415,6 +428,67 @@ describe('poison', () => {
     )
     expect(sink.counts.size).toBe(598)
     await exporter.stop()
+  })
+
+  describe.each([
+    ['one', [137]],
+    ['the first', [0]],
+    ['the last', [499]],
+    ['two', [3, 400]],
+    ['two beside each other', [255, 256]],
+  ])('T-U5 with short flushes and nothing else, %s', (_, at) => {
+    const poison = at.map(idOf)
+    const hanging = (events: readonly OutboxRecord[]): unknown =>
+      events.some(({ id }) => poison.includes(id)) ? new Promise(() => {}) : undefined
+
+    test.each([10_000, 2000])(
+      'events without an answer are found by flushes of %d ms, and keep few others waiting',
+      async (timeoutMs) => {
+        const sink = scriptedSink(hanging)
+        const { storage, exporter } = await bench([sink], { waiting: 500 })
+        // Once for the whole, and for each at most: its halvings, and waits that add up to 30 s.
+        const most = 1 + at.length * (9 + Math.ceil(30_000 / (0.9 * timeoutMs)) + 1)
+        let flushes = 0
+        for (; flushes < most && (await waitingIn(storage)) > 0; flushes++) {
+          await within(timeoutMs, exporter.flush({ timeoutMs }))
+          await vi.advanceTimersByTimeAsync(60_000)
+        }
+        expect(await quarantine(storage)).toEqual(
+          poison.map((id) => `${id} scripted: fails alone: no answer`),
+        )
+        expect(sink.counts.size).toBe(500 - at.length)
+        expect(await waitingIn(storage)).toBe(0)
+      },
+    )
+
+    test('what comes later waits for one flush at most', async () => {
+      const sink = scriptedSink(hanging)
+      const { storage, exporter } = await bench([sink], { waiting: 500, batch: 1000 })
+      await within(2000, exporter.flush({ timeoutMs: 2000 }))
+      for (let n = 500; n < 520; n++) {
+        await fillOutbox(storage, n, n + 1)
+        await vi.advanceTimersByTimeAsync(120_000)
+        await within(2000, exporter.flush({ timeoutMs: 2000 }))
+        expect(sink.counts.has(idOf(n - 1)) || n === 500).toBe(true)
+      }
+    })
+  })
+
+  test('a sink that stops answering between flushes is never taken for poison', async () => {
+    let mute = false
+    const sink = scriptedSink(() => (mute ? new Promise(() => {}) : undefined))
+    const { storage, exporter } = await bench([sink], { waiting: 1 })
+    await within(2000, exporter.flush())
+    await fillOutbox(storage, 1, 2)
+    mute = true
+    for (let n = 0; n < 40; n++) {
+      await within(2000, exporter.flush({ timeoutMs: 2000 }))
+      await vi.advanceTimersByTimeAsync(120_000)
+    }
+    expect(await quarantine(storage)).toEqual([])
+    mute = false
+    await within(2000, exporter.flush({ timeoutMs: 2000 }))
+    expect(sink.counts.get(idOf(1))).toBe(1)
   })
 
   test('a sink that is down is never taken for poison, also when it goes down while halving', async () => {
@@ -541,6 +615,40 @@ describe('back-pressure', () => {
     expect(exporter.isFull()).toBe(true)
     await within(1, exporter.stop())
   })
+})
+
+test('T-U6 no count is left out, with timers that come early and rounds that count too', async () => {
+  const inner = memory()
+  const at: number[] = []
+  const outbox: Storage['outbox'] = {
+    ...inner.outbox,
+    backlog: (limits) => {
+      at.push(performance.now())
+      return inner.outbox.backlog(limits)
+    },
+  }
+  const storage = { ...inner, outbox } as Storage
+  const clock = {
+    elapsedMs: () => performance.now(),
+    after: (ms: number, task: () => void) => {
+      const timer = setTimeout(task, Math.max(ms - 1, 0))
+      return () => clearTimeout(timer)
+    },
+  }
+  // After three rounds that count there are none: this one does not end.
+  let writes = 0
+  const sink = scriptedSink(() => (++writes > 3 ? new Promise(() => {}) : undefined))
+  const { exporter } = await bench([sink], { storage, clock, leaseMs: 3_600_000, waiting: 1 })
+  exporter.start()
+  for (let n = 1; n < 5; n++) {
+    await vi.advanceTimersByTimeAsync(1700)
+    await fillOutbox(inner, n, n + 1)
+  }
+  await vi.advanceTimersByTimeAsync(60_000)
+  const gaps = at.slice(1).map((ms, n) => ms - at[n]!)
+  expect(gaps.length).toBeGreaterThanOrEqual(12)
+  expect(Math.max(...gaps)).toBeLessThanOrEqual(5010)
+  await within(100_000, exporter.stop())
 })
 
 describe('options', () => {

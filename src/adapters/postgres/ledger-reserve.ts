@@ -37,23 +37,24 @@ export const reserveBatch = (
   items: readonly ReserveItem[],
 ): Promise<readonly ReserveResult[]> =>
   checked<ReserveItem, ReserveResult>(items, isReserve, INVALID, async (good) => {
-    const results = []
-    for (const slice of withoutRepeats(good, (item) => item.holdId)) {
-      results.push(...(await decided(connection, slice)))
-    }
-    return results
+    const slices = withoutRepeats(good, (item) => item.holdId)
+    if (slices.length === 1) return decided((...args) => connection.call(...args), good)
+    // All of a batch is written, or nothing is (ST-1).
+    return connection.write(null, async (tx) => {
+      const results = []
+      for (const slice of slices) results.push(...(await decided(tx.call, slice)))
+      return results
+    })
   })
 
 /** @param items - no id twice. */
 async function decided(
-  connection: Connection,
+  call: (fn: string, args: unknown) => Promise<unknown>,
   items: readonly ReserveItem[],
 ): Promise<readonly ReserveResult[]> {
   const columns = columnsOf(items)
-  const first = await connection.call('tk_reserve_v1', columns)
-  const answer = isAgain(first)
-    ? await connection.call('tk_reserve_v1', { ...columns, wide: true })
-    : first
+  const first = await call('tk_reserve_v1', columns)
+  const answer = isAgain(first) ? await call('tk_reserve_v1', { ...columns, wide: true }) : first
   return resultsOf(answer as ReserveAnswer, items)
 }
 

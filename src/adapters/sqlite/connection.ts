@@ -96,7 +96,10 @@ export class Connection {
     let { epoch } = before
     let keep = before.nowMs - before.clockMs >= CLOCK_LAG_MS
     const result = step({
-      ...before,
+      client,
+      nowMs: before.nowMs,
+      epoch: before.epoch,
+      clockMs: before.clockMs,
       raiseEpoch: () => {
         epoch = before.epoch + 1
       },
