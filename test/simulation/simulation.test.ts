@@ -64,7 +64,7 @@ for (const kind of POSTGRES_KINDS) {
         await postgres.close()
       }
     },
-    120_000 + SERVER_RUNS * 3000,
+    300_000 + SERVER_RUNS * 20_000,
   )
 }
 
