@@ -404,13 +404,13 @@ describe.skipIf(skipsPostgres('embedded-18'))('T-I3 pooled connections', () => {
     const there = await filled()
     await direct('direct', there, QUERIES)
     await there.store.dispose()
-  }, 1_800_000)
+  }, 7_200_000)
 
   it(`T-I3 every function that is asked for ids of others tells nothing and changes nothing (${QUERIES} questions)`, async () => {
     const there = await filled()
     await byIds('functions', there, QUERIES)
     await there.store.dispose()
-  }, 1_800_000)
+  }, 7_200_000)
 
   describe.skipIf(skipsPgBouncer())('behind PgBouncer', () => {
     let pooler: PgBouncer
@@ -424,6 +424,6 @@ describe.skipIf(skipsPostgres('embedded-18'))('T-I3 pooled connections', () => {
       await direct('direct, behind PgBouncer', there, QUERIES / 4)
       await byIds('functions, behind PgBouncer', there, QUERIES / 4)
       await there.store.dispose()
-    }, 1_800_000)
+    }, 7_200_000)
   })
 })
