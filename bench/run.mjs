@@ -74,8 +74,9 @@ async function runBench(name) {
   const loadBefore = os.loadavg()[0]
   const { parts } = await import(`./${name}.mjs`)
   const found = []
-  for (const part of Object.keys(parts)) {
-    console.error(`${name}: ${part} ...`)
+  const names = Object.keys(parts)
+  for (const [i, part] of names.entries()) {
+    console.error(`${name}: ${i + 1} of ${names.length}, ${part} ...`)
     found.push(await runPart({ name, part, settings }, parts[part].flags ?? []))
   }
   const load = [loadBefore, os.loadavg()[0]].map((value) => Number(value.toFixed(2)))

@@ -23,6 +23,7 @@ import type { PepperOptions } from './keys/key-hash.ts'
 import { brandSchema } from './keys/keys-api.ts'
 import type { ScopePolicy } from './policy/scope-policy.ts'
 import { PROVIDERS } from './providers/catalogue.ts'
+import { fieldsHint } from './providers/credential-fields.ts'
 import { isDefined } from './providers/define-provider.ts'
 import type { CredentialField, Provider } from './providers/provider.ts'
 import { SERVICES, service } from './providers/services.ts'
@@ -327,9 +328,10 @@ function providerSettings(
 
 function platformCredential(
   options: TenantKeysOptions,
-  { id, credential: schema }: Provider,
+  provider: Provider,
   hasBaseUrl: boolean,
 ): Pick<ProviderSetting, 'platformFields' | 'platformPublic'> {
+  const { id, credential: schema } = provider
   const given = options.platformCredentials?.[id]
   if (given === undefined) return { platformFields: null, platformPublic: {} }
   const platformFields: Record<string, Secret> = {}
@@ -339,7 +341,8 @@ function platformCredential(
     const known = Object.hasOwn(schema, name) ? schema[name] : undefined
     if (name === 'endpoint' && known)
       throw invalid(field, `give the server as options.providers.${id}.baseUrl`)
-    if (!known) throw invalid(field, 'this field is not known for the provider')
+    if (!known)
+      throw invalid(field, 'this field is not known for the provider', fieldsHint(provider))
     const text = value instanceof Secret ? value.reveal() : value
     if (typeof text !== 'string' || !/^[\x21-\x7e]{1,10240}$/.test(text)) {
       throw invalid(field, 'expected 1 to 10240 visible ASCII characters')
@@ -349,7 +352,8 @@ function platformCredential(
   }
   for (const [name, { required }] of Object.entries(schema)) {
     if (!required || Object.hasOwn(given, name) || (name === 'endpoint' && hasBaseUrl)) continue
-    throw invalid(`options.platformCredentials.${id}.${name}`, 'this field is required')
+    const field = `options.platformCredentials.${id}.${name}`
+    throw invalid(field, 'this field is required', fieldsHint(provider))
   }
   return { platformFields, platformPublic }
 }
@@ -366,5 +370,5 @@ function httpUrl(text: string, field: string): URL {
   return url
 }
 
-const invalid = (field: string, reason: string): TenantKeysError =>
-  new TenantKeysError('TK_CONFIG_INVALID', { field, reason })
+const invalid = (field: string, reason: string, hint?: string): TenantKeysError =>
+  new TenantKeysError('TK_CONFIG_INVALID', { field, reason, ...(hint && { hint }) })

@@ -12,7 +12,7 @@ export function sqliteByHand(database, template) {
   const hold = statement('SELECT * FROM tk_holds WHERE id = ?')
   const usage = statement('SELECT * FROM api_key_usage_logs WHERE tenant_id = ? AND id = ?')
   const counters = statement('SELECT * FROM tk_counters WHERE account_id = ?')
-  const tenant = statement('SELECT * FROM tk_tenants WHERE id = ?')
+  const tenant = statement('SELECT path FROM tk_tenants WHERE id = ?')
   const setCounter = statement(`UPDATE tk_counters SET posted = ?, held = ?, held_until_ms = ?
     WHERE account_id = ? AND unit = ? AND period = ?`)
   const setHold = statement('UPDATE tk_holds SET state = ?, actual = ? WHERE id = ?')
@@ -25,6 +25,7 @@ export function sqliteByHand(database, template) {
   const addHold = insert('tk_holds', template.hold)
   const addUsage = insert('api_key_usage_logs', template.usage)
   const addEvent = insert('tk_outbox', template.event)
+  const usageEvent = JSON.parse(template.event.payload)
   const values = (row, changed) => Object.values({ ...row, ...changed })
 
   const begin = database.prepare('BEGIN IMMEDIATE')
@@ -111,7 +112,12 @@ export function sqliteByHand(database, template) {
             settled_at_ms: nowMs,
           }),
         )
-        const payload = template.event.payload.replaceAll(template.usage.id, holdId)
+        const payload = JSON.stringify({
+          ...usageEvent,
+          id: holdId,
+          startedAtMs: Number(row.created_at_ms),
+          settledAtMs: Number(nowMs),
+        })
         addEvent.run(
           values(template.event, { id: holdId, tenant_id: tenantId, at_ms: nowMs, payload }),
         )

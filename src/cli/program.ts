@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { crashTest } from './commands/crash-test.ts'
 import { doctor } from './commands/doctor.ts'
 import { migrate } from './commands/migrate.ts'
+import type { CrashTestSettings } from './crash-test/run.ts'
 import { type ExitCode, explain } from './exit.ts'
 import { createOutput, type Output } from './output.ts'
 import { STORAGE_VARIABLE } from './storage-url.ts'
@@ -128,10 +129,16 @@ ${EXIT_HELP}`,
     .option('--seconds <n>', 'how long calls are made', whole(1, 3600), 20)
     .option('--processes <n>', 'worker processes', whole(1, 64), 4)
     .option('--callers <n>', 'callers in each of them', whole(1, 1000), 16)
-    .action((options: CommonOptions & { seconds: number; processes: number; callers: number }) => {
-      const { seconds, processes, callers } = options
+    .option(
+      '--calls <n>',
+      'at least so many settled calls, however long it takes',
+      whole(1, 250_000),
+      1,
+    )
+    .action((options: CommonOptions & CrashTestSettings) => {
+      const { seconds, calls, processes, callers } = options
       return run('crash-test', options, (store, output) =>
-        crashTest(store, { seconds, processes, callers }, output),
+        crashTest(store, { seconds, calls, processes, callers }, output),
       )
     })
     .addHelpText(

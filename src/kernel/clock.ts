@@ -6,7 +6,8 @@
  * @module
  */
 
-/** Milliseconds since the Unix epoch. May step backwards when the host corrects its clock. */
+/** Milliseconds since the Unix epoch, of which a store takes the whole ones. May step backwards when
+ * the host corrects its clock. */
 export interface WallClock {
   nowMs(): number
 }

@@ -48,6 +48,31 @@ export type RuntimeEvent =
       readonly overageNanoUsd: bigint
     }
   | {
+      /** A server whose figures are nobody's bill claimed more than the call could use: it was charged at
+       * what was held. The claim stands in the counts of the usage row. */
+      readonly kind: 'usage.capped'
+      readonly tenantId: string
+      readonly holdId: string
+      readonly provider: string
+      readonly model: string
+      readonly costNanoUsd: bigint
+      /** By our prices, or as the server said it where that is what counts. */
+      readonly claimedNanoUsd: bigint
+      /** Input and output. */
+      readonly tokens: number
+      readonly claimedTokens: number
+    }
+  | {
+      /** A part of what was counted is in no charge: it has no price, or nobody says what it was. */
+      readonly kind: 'usage.uncharged'
+      readonly tenantId: string
+      readonly holdId: string
+      readonly provider: string
+      readonly model: string
+      /** `web_search_requests`, `tier:priority`, `unattributed_tokens`, `other_model_output_tokens` ... */
+      readonly parts: readonly string[]
+    }
+  | {
       /** What the provider says that it charged is another figure than ours, by more than rounding. */
       readonly kind: 'price.differs'
       readonly tenantId: string
@@ -134,6 +159,8 @@ const LOUD = new Set([
   'flush.incomplete',
   'client.base_url_ignored',
   'price.differs',
+  'usage.capped',
+  'usage.uncharged',
   'prices.stale',
 ])
 

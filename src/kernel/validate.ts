@@ -26,7 +26,31 @@ export function parse<S extends z.ZodType>(
   const issue = result.error.issues[0]!
   const extra = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
   const field = pathOf([root, ...issue.path, ...extra])
-  throw new TenantKeysError(code, { field, reason: reasonOf(issue) })
+  const known = extra.length === 0 ? [] : fieldsAt(schema, issue.path)
+  const hint = known.length === 0 ? {} : { hint: `the fields here: ${known.join(', ')}` }
+  throw new TenantKeysError(code, { field, reason: reasonOf(issue), ...hint })
+}
+
+/** What there is to go through in a schema: of each kind of zod's one of these. */
+interface Definition {
+  readonly shape?: Readonly<Record<string, z.core.$ZodType>>
+  /** Of what is optional or has a default. */
+  readonly innerType?: z.core.$ZodType
+  /** Of what is transformed. */
+  readonly in?: z.core.$ZodType
+  readonly element?: z.core.$ZodType
+  readonly valueType?: z.core.$ZodType
+}
+
+/** Names of the fields of an object in a schema; none where the way there is not a plain one. */
+function fieldsAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): readonly string[] {
+  const { shape, innerType, in: input, element, valueType } = schema._zod.def as Definition
+  const wrapped = innerType ?? input
+  if (wrapped) return fieldsAt(wrapped, path)
+  const [name, ...rest] = path
+  if (name === undefined) return Object.keys(shape ?? {})
+  const next = shape?.[String(name)] ?? element ?? valueType
+  return next ? fieldsAt(next, rest) : []
 }
 
 const ARGUMENT = '(argument)'

@@ -18,6 +18,8 @@ export interface CompatibleProvider {
   readonly baseUrl?: string
   /** `required` (default), or `optional` for servers of one's own that check none. */
   readonly apiKey?: 'required' | 'optional'
+  /** As in {@link Provider}. */
+  readonly selfHosted?: boolean
   /** What its chat completions do in their own way. */
   readonly chat?: Omit<ChatDialect, 'provider'>
   /** Which other operations it has; default none. */
@@ -46,6 +48,7 @@ export function openAiCompatible(given: CompatibleProvider): Provider {
   return {
     id,
     baseUrl: given.baseUrl ?? `https://${id}.invalid/v1`,
+    selfHosted: given.selfHosted ?? false,
     credential: {
       apiKey: { kind: 'secret', required: !isOptional },
       /** A base URL of the tenant's own, admitted only where the operator listed its origin. */

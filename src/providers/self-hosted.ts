@@ -10,6 +10,7 @@ import { openAiCompatible } from './compatible.ts'
 /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server; its sampling settings are no tokens. */
 export const vllm = openAiCompatible({
   id: 'vllm',
+  selfHosted: true,
   has: ['embeddings', 'completions', 'responses'],
   chat: {
     textFields: `top_k min_p repetition_penalty length_penalty stop_token_ids include_stop_str_in_output
@@ -22,6 +23,7 @@ export const vllm = openAiCompatible({
 /** https://docs.ollama.com/openai; it checks no key. */
 export const ollama = openAiCompatible({
   id: 'ollama',
+  selfHosted: true,
   apiKey: 'optional',
   has: ['embeddings', 'completions'],
 })
@@ -29,6 +31,7 @@ export const ollama = openAiCompatible({
 /** https://lmstudio.ai/docs/developer/openai-compat; it checks no key. */
 export const lmstudio = openAiCompatible({
   id: 'lmstudio',
+  selfHosted: true,
   apiKey: 'optional',
   has: ['embeddings', 'completions', 'responses'],
   chat: { textFields: 'top_k repeat_penalty ttl' },

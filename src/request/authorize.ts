@@ -69,6 +69,7 @@ export async function authorize(
     credential,
     price,
     markup: parts.markups.of({ id: caller.tenant.id, plan: caller.tenant.plan?.name ?? null }),
+    cap: credential.capsUsage ? reading.bound : null,
     amounts: amountsFor(output),
     firstOutput: output,
     mostOutput: reading.bound.output,

@@ -175,6 +175,8 @@ async function held(parts: CorridorParts, ask: Ask): Promise<HeldCall> {
       credential: await chooseCredential(parts, context, caller.tenant, setting),
       price: null,
       markup: parts.markups.of({ id: caller.tenant.id, plan: caller.tenant.plan?.name ?? null }),
+      // What it cost is said by the host itself.
+      cap: null,
       amounts,
       firstOutput: 0,
       mostOutput: 0,

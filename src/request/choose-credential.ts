@@ -27,7 +27,8 @@ export async function chooseCredential(
     const reason = 'the tenant is set to use the platform credential'
     const { platformPublic: publicFields } = setting
     const baseUrl = serverOf(setting, publicFields, where)
-    return { source: 'platform', reason, secret: null, baseUrl, publicFields }
+    const capsUsage = isSelfHosted(setting)
+    return { source: 'platform', reason, secret: null, baseUrl, capsUsage, publicFields }
   }
   const name = context.credential ?? 'default'
   const secret = await parts.secrets.get({ tenantId: tenant.id, provider, name })
@@ -36,7 +37,8 @@ export async function chooseCredential(
   const { publicFields } = secret
   if (secret.origin === null) {
     const baseUrl = serverOf(setting, publicFields, where)
-    return { source: 'tenant', reason, secret, baseUrl, publicFields }
+    const capsUsage = isSelfHosted(setting)
+    return { source: 'tenant', reason, secret, baseUrl, capsUsage, publicFields }
   }
   // Stored while the origin was allowed; the operator may have withdrawn it since.
   const endpoint = publicFields.endpoint ?? ''
@@ -46,7 +48,21 @@ export async function chooseCredential(
   }
   // Looks back so that a long run of slashes, which the tenant chose, is tried once (T-I8).
   const baseUrl = endpoint.replace(/(?<!\/)\/+$/, '')
-  return { source: 'tenant', reason, secret, baseUrl, publicFields }
+  const capsUsage = isSelfHosted(setting) || !isProviders(setting, publicFields, secret.origin)
+  return { source: 'tenant', reason, secret, baseUrl, capsUsage, publicFields }
+}
+
+const isSelfHosted = ({ provider }: ProviderSetting): boolean => provider.selfHosted === true
+
+/** Is this origin, which a tenant named, one where the provider sends its bill for what it reports: its
+ * own, or the operator's address of it? */
+function isProviders(
+  { provider, baseUrl }: ProviderSetting,
+  fields: Readonly<Record<string, string>>,
+  origin: string,
+): boolean {
+  const servers = [baseUrl, provider.baseUrl, provider.server?.(fields) ?? baseUrl]
+  return servers.some((server) => new URL(server).origin === origin)
 }
 
 /**

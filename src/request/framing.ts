@@ -15,6 +15,9 @@ export interface Framing {
   feed(bytes: Uint8Array): Uint8Array
   /** The stream ended. @returns bytes still to hand on. */
   end(): Uint8Array | null
+  /** The stream was left or broke: reads what came of an event that has not ended, as far as it goes.
+   * Nothing is fed after it. */
+  cut(): void
   /** Bytes that no event was found in, because they are none or too long: what they hold is not known. */
   unread(): number
 }
@@ -35,18 +38,27 @@ export function openFraming(type: string, hides: boolean, onEvent: OnEvent): Fra
   }
   if (type.startsWith('application/json')) {
     const decoder = new TextDecoder()
-    const { feed, unread } = jsonArrayStream(onEvent)
-    return onlyLooking({ feed: (bytes) => feed(decoder.decode(bytes, { stream: true })), unread })
+    const { feed, ...others } = jsonArrayStream(onEvent)
+    return onlyLooking({
+      feed: (bytes) => feed(decoder.decode(bytes, { stream: true })),
+      ...others,
+    })
   }
   return serverSentEvents(hides, onEvent)
 }
 
-const onlyLooking = (looker: { feed(bytes: Uint8Array): void; unread(): number }): Framing => ({
+const onlyLooking = (
+  looker: Pick<Framing, 'cut' | 'unread'> & { feed(bytes: Uint8Array): void },
+): Framing => ({
   feed: (bytes) => {
     looker.feed(bytes)
     return bytes
   },
-  end: () => null,
+  end: () => {
+    looker.cut()
+    return null
+  },
+  cut: looker.cut,
   unread: looker.unread,
 })
 
@@ -86,16 +98,20 @@ function serverSentEvents(hides: boolean, onEvent: OnEvent): Framing {
     if (block !== null) read(block)
     hiding?.ended(newest, block !== null && isHidden)
   })
+  /** Its last event may lack the empty line. */
+  const cut = (): void => {
+    isHidden = false
+    const last = blocks.end()
+    if (last.length > 0) read(last, '\n\n')
+  }
   return {
     feed: (bytes) => {
       const open = blocks.feed(bytes)
       return hiding ? hiding.take(bytes, open) : bytes
     },
+    cut,
     end: () => {
-      // Its last event may lack the empty line.
-      isHidden = false
-      const last = blocks.end()
-      if (last.length > 0) read(last, '\n\n')
+      cut()
       return isHidden ? null : (hiding?.kept() ?? null)
     },
     unread: () => blocks.unread + (hasEvents ? 0 : foreign),

@@ -18,7 +18,7 @@ const EXTEND_AFTER_LOOKS = 4
 /** With no extension by then, the call is ended while its hold still stands. */
 const GIVE_UP_AFTER_LOOKS = 11
 
-/** An answer of which nothing was read for so long is not read by anybody; 11 minutes. */
+/** An answer that nobody asked for more of for so long is not read by anybody; 11 minutes. */
 const ABANDONED_AFTER_MS = 660_000
 
 /** A hold that grows does so when so much of it was delivered, in percent. */
@@ -29,11 +29,13 @@ export interface LiveHold {
   readonly signal: AbortSignal
   /** The provider has answered; from now on somebody must read. */
   answered(): void
-  /** Somebody waits for the whole of the answer: how long it may take is left to the transport. */
+  /** Somebody waits for the answer, or more of it: how long it may take is left to the transport. */
   reading(): void
   /** So many tokens of output came so far. `null`: the hold covers them, which is nearly always; else
    * it resolves when it does, or when the call was ended. */
   delivered(outputTokens: number): Promise<void> | null
+  /** Tokens of output that stand held for certain. */
+  heldOutput(): number
   /** The call is over, or nobody can tell any more: the hold is left as it is. */
   stop(): void
   /** Nobody reads the answer any more: the caller's own signal is let go, which may live as long as the
@@ -114,7 +116,7 @@ export function liveHold(
     // Timers may come a little early.
     const looks = (nowMs - aliveMs) / lookMs + 0.5
     if (readMs !== null && nowMs - readMs >= ABANDONED_AFTER_MS) {
-      lost({ reason: 'nothing of the answer was read for 11 minutes' })
+      lost({ reason: 'nobody read on in the answer for 11 minutes' })
     } else if (looks >= GIVE_UP_AFTER_LOOKS) {
       lost({ reason: 'the store did not extend it in time' })
     } else if (looks >= EXTEND_AFTER_LOOKS && !beating) void beat()
@@ -155,6 +157,7 @@ export function liveHold(
         end(TenantKeysError.isInstance(error) ? error : new TenantKeysError('TK_INTERNAL'))
       })
     },
+    heldOutput: () => heldOutput,
     stop,
     release,
   }

@@ -9,6 +9,9 @@ import { type Life, lifeOf, type Observed, settleReported, settleUnread } from '
 import { transportError } from './transport-error.ts'
 import { type BodyWatcher, watchBody } from './watched-body.ts'
 
+/** As `Response.json()` and `text()` decode: lenient, and a byte order mark is no content. */
+const decoder = new TextDecoder()
+
 /** Largest body whose usage is looked for unless the caller wants it as text, in bytes. */
 const MAX_READ_BYTES = 64 * 1024 * 1024
 
@@ -116,7 +119,7 @@ interface Answer {
 function answerOf(bytes: Uint8Array, asText: boolean): Answer {
   const { length: size } = bytes
   if (!asText && size > MAX_READ_BYTES) return { size }
-  const text = new TextDecoder().decode(bytes)
+  const text = decoder.decode(bytes)
   try {
     return { size, text, json: { value: JSON.parse(text) } }
   } catch {
@@ -139,6 +142,7 @@ function rawWatcher(observed: Observed, shared: Shared): BodyWatcher {
   const kept = new ByteBuffer()
   let size = 0
   return {
+    waiting: settler.hold.reading,
     chunk: (value) => {
       size += value.length
       shared.delivered = Math.max(shared.delivered, size)

@@ -80,6 +80,7 @@ function follow(observed: Observed, type: string): Following {
   }
   const finish: Following['finish'] = (outcome) => {
     signal?.removeEventListener('abort', onAbort)
+    if (final === null) framing.cut()
     const { usage, delivered } = final ?? counted()
     return usage === null
       ? settleEstimated(observed, outcome, delivered, bytes)
@@ -124,6 +125,7 @@ function streamWatcher(
   const { finish } = following
   return {
     life,
+    waiting: settler.hold.reading,
     chunk: (value) => {
       // Not every fetch ends what it gave when its signal aborts.
       if (signal?.aborted) throw signal.reason

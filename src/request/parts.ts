@@ -138,6 +138,8 @@ export interface CredentialChoice {
   readonly secret: SecretInfo | null
   /** Where it may go; no trailing slash. */
   readonly baseUrl: string
+  /** True where nobody is billed by what this server reports (docs/decisions/0060). */
+  readonly capsUsage: boolean
   /** What the provider may need to route the request, such as a deployment. */
   readonly publicFields: Readonly<Record<string, string>>
 }
@@ -157,6 +159,8 @@ export interface HeldCall extends Caller {
   /** `null`: whoever makes the call says what it cost. */
   readonly price: PriceRow | null
   readonly markup: AppliedMarkup
+  /** What reported usage is capped at, where its server is not believed; `null`: it is. */
+  readonly cap: RequestReading['bound'] | null
   /** What it holds at first: the upper bound of the cost, or less where the hold grows. */
   readonly amounts: Amounts
   /** Tokens of output that these are for, and that the call can come to. */

@@ -55,7 +55,8 @@ export interface Receipt {
   /** What else was counted, such as `web_search_requests`; empty: nothing. */
   readonly counts: Readonly<Record<string, number>>
   /** Id of the price row, then what else decided: ` tier:flex`, ` web_search_requests?` for what had no
-   * price, ` markup:standard@1`. `said`: whoever made the call
+   * price, ` markup:standard@1`, ` capped` where the server claimed more than the call could use (the
+   * claim is in `counts`, as `claimed_output_tokens`). `said`: whoever made the call
    * said what it cost. */
   readonly priceId: string
   readonly costNanoUsd: bigint

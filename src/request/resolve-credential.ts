@@ -48,6 +48,9 @@ const CONNECTION_HEADERS = [
   'accept-encoding',
 ]
 
+/** In lower case, as `Headers` lists them. */
+const LEFT_OUT: ReadonlySet<string> = new Set([...IDENTITY_HEADERS, ...CONNECTION_HEADERS])
+
 /**
  * The headers to send: the client's own less every identity, plus the credential.
  *
@@ -60,8 +63,10 @@ export async function resolveCredential(
 ): Promise<Headers> {
   try {
     const fields = await openFields(parts, plan)
-    const headers = new Headers(plan.request.headers)
-    for (const name of [...IDENTITY_HEADERS, ...CONNECTION_HEADERS]) headers.delete(name)
+    const headers = new Headers()
+    for (const [name, value] of plan.request.headers) {
+      if (!LEFT_OUT.has(name)) headers.append(name, value)
+    }
     for (const [name, value] of Object.entries(plan.target.setting.provider.authorize(fields))) {
       setHeader(headers, name, value)
     }

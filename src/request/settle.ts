@@ -12,7 +12,8 @@ import pRetry, { AbortError } from 'p-retry'
 import { creditsOf } from '../budgets/credits.ts'
 import { type ErrorCode, TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
-import { type Charge, chargeAsSaid, chargeFor, SAID } from '../usage/charge.ts'
+import { type CappedCharge, chargeWithin } from '../usage/cap.ts'
+import { type Charge, chargeAsSaid, chargeFor, SAID, unchargedParts } from '../usage/charge.ts'
 import type { LiveHold } from './live-hold.ts'
 import type { CorridorParts, HeldCall } from './parts.ts'
 import { type CallEnd, makeReceipt, NO_TOKENS, type Receipt } from './receipt.ts'
@@ -46,7 +47,7 @@ export function createSettler(parts: CorridorParts, call: HeldCall, hold: LiveHo
     receipt,
     settle: (end) => {
       hold.stop()
-      finished ??= conclude(parts, call, post(parts, call, end), publish)
+      finished ??= conclude(parts, call, post(parts, call, hold, end), publish)
       return finished
     },
     void: (httpStatus) => {
@@ -60,18 +61,20 @@ export function createSettler(parts: CorridorParts, call: HeldCall, hold: LiveHo
 /** The receipt when the store answered in time; else the same one, marked as not yet settled. */
 type Attempt = { readonly done: Promise<Receipt>; readonly unconfirmed: () => Receipt }
 
-function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
+function post(parts: CorridorParts, call: HeldCall, hold: LiveHold, said: CallEnd): Attempt {
   const billable = call.credential.source === 'platform'
-  const charge = chargeOf(call, end, { billable, endMs: parts.clock.nowMs() })
+  const capped = chargeOf(call, hold, said, { billable, endMs: parts.clock.nowMs() })
+  const { charge, tokens, counts } = capped
   const { quality } = charge
+  const end = { ...said, tokens, counts, quality }
   const item: SettleItem = {
     holdId: call.attemptId,
     tenantId: call.tenant.id,
     actual: {
       usd: charge.costNanoUsd,
-      tokens: BigInt(end.tokens.input + end.tokens.output),
+      tokens: BigInt(tokens.input + tokens.output),
       requests: 1n,
-      ...creditsOf(parts.credits, end.tokens),
+      ...creditsOf(parts.credits, tokens),
     },
     usage: {
       operation: call.operation,
@@ -79,8 +82,8 @@ function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
       outcome: end.outcome,
       quality,
       httpStatus: end.httpStatus,
-      tokens: end.tokens,
-      counts: end.counts,
+      tokens,
+      counts,
       costNanoUsd: charge.costNanoUsd,
       providerCostNanoUsd: end.providerCostNanoUsd,
       chargedNanoUsd: charge.chargedNanoUsd,
@@ -96,8 +99,10 @@ function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
     },
   }
   const receiptFor = (result: (SettleResult & { ok: true }) | null): Receipt =>
-    makeReceipt(call, { ...end, quality }, { charge, result, settled: result !== null })
+    makeReceipt(call, end, { charge, result, settled: result !== null })
   reportDifference(parts, call, charge)
+  reportCap(parts, call, said, capped)
+  reportUncharged(parts, call, capped)
   const done = retried(parts, () => parts.guard.settle(item)).then((result) => {
     reportOverage(parts, call, result)
     return receiptFor(result)
@@ -107,13 +112,28 @@ function post(parts: CorridorParts, call: HeldCall, end: CallEnd): Attempt {
 
 /** Of a call without a price whoever made it says what it cost. */
 function chargeOf(
-  { price: row, markup }: HeldCall,
+  call: HeldCall,
+  hold: LiveHold,
   end: CallEnd,
   at: { readonly billable: boolean; readonly endMs: number },
-): Charge {
-  if (row !== null) return chargeFor({ ...end, ...at, row, markup })
-  if (end.costNanoUsd === undefined) throw new TenantKeysError('TK_INTERNAL')
-  return chargeAsSaid(end.costNanoUsd, { ...at, quality: end.quality, markup })
+): CappedCharge {
+  const { price: row, markup, cap } = call
+  const { tokens, counts } = end
+  const uncapped = (charge: Charge): CappedCharge => ({
+    charge,
+    tokens,
+    counts,
+    claimedNanoUsd: null,
+  })
+  if (row === null) {
+    if (end.costNanoUsd === undefined) throw new TenantKeysError('TK_INTERNAL')
+    return uncapped(chargeAsSaid(end.costNanoUsd, { ...at, quality: end.quality, markup }))
+  }
+  const input = { ...end, ...at, row, markup }
+  if (cap === null) return uncapped(chargeFor(input))
+  const output = hold.heldOutput()
+  const nanoUsd = call.amountsFor(output).usd ?? 0n
+  return chargeWithin({ input: cap.input, output, counts: cap.counts ?? {}, nanoUsd }, input)
 }
 
 function release(parts: CorridorParts, call: HeldCall, httpStatus: number | null): Attempt {
@@ -222,6 +242,41 @@ function reportDifference(parts: CorridorParts, call: HeldCall, charge: Charge):
     costNanoUsd,
     providerCostNanoUsd,
   })
+}
+
+/** A charge below what was claimed is never silent. */
+function reportCap(
+  parts: CorridorParts,
+  call: HeldCall,
+  { tokens: claimed }: CallEnd,
+  { charge, tokens, claimedNanoUsd }: CappedCharge,
+): void {
+  if (claimedNanoUsd === null) return
+  const { tenant, attemptId: holdId, provider, model } = call
+  parts.reporter.emit({
+    kind: 'usage.capped',
+    tenantId: tenant.id,
+    holdId,
+    provider,
+    model,
+    costNanoUsd: charge.costNanoUsd,
+    claimedNanoUsd,
+    tokens: tokens.input + tokens.output,
+    claimedTokens: claimed.input + claimed.output,
+  })
+}
+
+/** What is in no charge is said at once: until it has a price it is free. */
+function reportUncharged(
+  parts: CorridorParts,
+  call: HeldCall,
+  { charge, counts }: CappedCharge,
+): void {
+  const uncharged = unchargedParts(charge, counts)
+  if (uncharged.length === 0) return
+  const { tenant, attemptId: holdId, provider, model } = call
+  const where = { tenantId: tenant.id, holdId, provider, model }
+  parts.reporter.emit({ kind: 'usage.uncharged', ...where, parts: uncharged })
 }
 
 function reportOverage(

@@ -9,6 +9,8 @@
 export interface BodyWatcher {
   /** Held for as long as the body can be read. */
   readonly life?: object
+  /** The caller asks for the next bytes, and waits until they come. */
+  waiting(): void
   /** @returns the bytes to hand on; empty when all of them stay hidden. A promise only where there
    * is something to wait for: it would cost every chunk of every stream. */
   chunk(value: Uint8Array): Uint8Array | Promise<Uint8Array>
@@ -67,6 +69,7 @@ function wrap(source: () => Body, watcher: BodyWatcher): Body {
   const next = (): Promise<Next> => {
     if (ended) return Promise.resolve(OVER)
     try {
+      watcher.waiting()
       return lock().read().then(pass, fail)
     } catch (error) {
       return Promise.reject(error)

@@ -62,7 +62,8 @@ function readEntry(entry: LocalKek, path: string): { id: string; key: Uint8Array
   if (typeof entry !== 'object' || entry === null) throw invalid(path, 'must be { id, key }')
   for (const field of Object.keys(entry)) {
     const name = ID_PATTERN.test(field) ? `${path}.${field}` : path
-    if (field !== 'id' && field !== 'key') throw invalid(name, 'this field is not known')
+    if (field !== 'id' && field !== 'key')
+      throw invalid(name, 'this field is not known: a key is { id, key }')
   }
   if (typeof entry.id !== 'string' || !ID_PATTERN.test(entry.id)) {
     throw invalid(`${path}.id`, 'must be 1 to 64 letters, digits, _ or -')

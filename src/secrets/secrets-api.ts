@@ -7,6 +7,7 @@ import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { Secret } from '../kernel/secret.ts'
 import { actorSchema, idSchema, pageFields, parse, printable } from '../kernel/validate.ts'
+import { fieldsHint } from '../providers/credential-fields.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { Page } from '../storage/storage.ts'
 import { maskSecret } from './masking.ts'
@@ -100,8 +101,8 @@ function isPlainObject(value: unknown): boolean {
   return Object.prototype.toString.call(value) === '[object Object]'
 }
 
-const invalid = (field: string, reason: string): TenantKeysError =>
-  new TenantKeysError('TK_INPUT_INVALID', { field, reason })
+const invalid = (field: string, reason: string, hint?: string): TenantKeysError =>
+  new TenantKeysError('TK_INPUT_INVALID', { field, reason, ...(hint && { hint }) })
 
 /** Sorts the fields by what the provider's schema says of them; a field it does not know is refused. */
 function splitFields(provider: Provider, fields: readonly Field[]) {
@@ -110,7 +111,8 @@ function splitFields(provider: Provider, fields: readonly Field[]) {
   for (const [name, text] of fields) {
     const known = Object.hasOwn(provider.credential, name) ? provider.credential[name] : undefined
     const field = `value.${printable(name)}`
-    if (!known) throw invalid(field, 'this field is not known for the provider')
+    if (!known)
+      throw invalid(field, 'this field is not known for the provider', fieldsHint(provider))
     if (typeof text !== 'string') throw invalid(field, 'expected string')
     if (text.length === 0 || text.length > MAX_FIELD)
       throw invalid(field, `must be 1 to ${MAX_FIELD} characters long`)
@@ -121,7 +123,7 @@ function splitFields(provider: Provider, fields: readonly Field[]) {
   }
   for (const [name, { required }] of Object.entries(provider.credential)) {
     if (required && !fields.some(([given]) => given === name))
-      throw invalid(`value.${name}`, 'this field is required')
+      throw invalid(`value.${name}`, 'this field is required', fieldsHint(provider))
   }
   return { secretFields, publicFields }
 }

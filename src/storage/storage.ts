@@ -9,7 +9,8 @@
  *   TK_STORE_UNAVAILABLE, TK_STORE_BUSY or TK_STORE_CORRUPT. The two are never confused.
  * - ST-3 Every read and write that names a tenant touches rows of that tenant only; an id of another
  *   tenant answers exactly as an id that never existed.
- * - ST-4 `now` never goes backwards within one store, also when the host's clock does.
+ * - ST-4 `now` is in whole milliseconds and never goes backwards within one store, also when the
+ *   host's clock does.
  * - ST-5 Every change of a key or a tenant raises the epoch in the same step.
  * - ST-6 A revoked key stays revoked, whatever is asked later.
  * - ST-7 Of N callers racing for the same guarded change, exactly one wins.

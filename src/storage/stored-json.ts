@@ -24,24 +24,25 @@ export const isCountRecord = (value: unknown): value is Readonly<Record<string, 
 export const isDecimalRecord = (value: unknown): value is Readonly<Record<string, string>> =>
   isTextRecord(value) && Object.values(value).every((text) => /^\d{1,19}$/.test(text))
 
-/** JSON has no bigint: decimal strings. */
-export const amountsText = (amounts: Amounts): string =>
-  JSON.stringify(amounts, (_, value: unknown) =>
-    typeof value === 'bigint' ? String(value) : value,
-  )
+/** JSON has no bigint: decimal strings. Not by a replacer, which costs each text a microsecond. */
+export function amountsText(amounts: Amounts): string {
+  const texts: Record<string, string> = {}
+  for (const unit of Object.keys(amounts)) texts[unit] = String(amounts[unit])
+  return JSON.stringify(texts)
+}
 
 /** A list of objects that have these fields, of these types. */
-export const listOf =
-  <T>(fields: Readonly<Record<keyof T, 'text' | 'int'>>) =>
-  (value: unknown): value is readonly T[] =>
-    Array.isArray(value) &&
-    value.every(
-      (item) =>
-        isRecord(item) &&
-        Object.entries(fields).every(([name, type]) =>
-          type === 'text' ? isText(item[name]) : Number.isSafeInteger(item[name]),
-        ),
+export function listOf<T>(
+  types: Readonly<Record<keyof T, 'text' | 'int'>>,
+): (value: unknown) => value is readonly T[] {
+  const fields = Object.entries(types)
+  const isItem = (item: unknown): boolean =>
+    isRecord(item) &&
+    fields.every(([name, type]) =>
+      type === 'text' ? isText(item[name]) : Number.isSafeInteger(item[name]),
     )
+  return (value): value is readonly T[] => Array.isArray(value) && value.every(isItem)
+}
 
 /** An object whose fields are text or null; those in `required` are text. */
 export const textFields =

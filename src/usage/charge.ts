@@ -35,8 +35,8 @@ export interface Charge {
   /**
    * The id of the price row, then marks, each after a blank: `tier:flex`; `web_search_requests?` or
    * `tier:priority?` for what had no price; `counted` where that is all that makes the figure an
-   * estimate; `use:provider`; `markup:standard@2026-11`. `said` where whoever made the call said
-   * what it cost.
+   * estimate; `use:provider`; `markup:standard@2026-11`; `capped` where the server claimed more than
+   * the call could use. `said` where whoever made the call said what it cost.
    */
   readonly priceId: string
   /** That of the counts; what has no price is no more than estimated, however well it was counted. */
@@ -141,6 +141,20 @@ export function openPrice(priceId: string): OpenPrice | null {
   }
 }
 
+/** Counts that no field of the provider explains, or that another model made (docs/decisions/0017). */
+const UNEXPLAINED = /^(unattributed|other_model_(input|output))_tokens$/
+
+/** Names of what was counted and is in no charge; none of a call that was charged whole. */
+export function unchargedParts(
+  { priceId }: Pick<Charge, 'priceId'>,
+  counts: Readonly<Record<string, number>>,
+): readonly string[] {
+  const [, ...marks] = priceId.split(' ')
+  if (marks.includes('use:provider')) return []
+  const unpriced = marks.filter((mark) => mark.endsWith('?')).map((mark) => mark.slice(0, -1))
+  return [...unpriced, ...Object.keys(counts).filter((name) => UNEXPLAINED.test(name))]
+}
+
 /** The name of a class of service comes from an answer. */
 const printable = (name: string): string => (/^[a-z0-9_:-]{1,70}$/.test(name) ? name : 'tier:other')
 
@@ -157,5 +171,5 @@ function agrees(theirs: bigint, ours: bigint, { tokens }: ChargeInput, row: Pric
   return row.known && apart <= slack
 }
 
-const times = (nano: bigint, [by, over]: Ratio): bigint =>
+export const times = (nano: bigint, [by, over]: Ratio): bigint =>
   (nano * BigInt(by) + BigInt(over) - 1n) / BigInt(over)

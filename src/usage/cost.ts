@@ -60,8 +60,8 @@ export function unpricedParts(
   return missing
 }
 
-/** Counts that only say more about tokens, or about what a provider makes of them. */
-const INFORMATION = /^billed_(input|output)$|_tokens$/
+/** Counts that only say more about tokens, or about what a provider makes of them or claims. */
+const INFORMATION = /^claimed_|^billed_(input|output)$|_tokens$/
 
 /** Is this a count that providers charge for by itself? */
 export const isCharged = (name: string): boolean => !INFORMATION.test(name)

@@ -24,6 +24,7 @@ import { CLIENT_CASES } from '../support/client-cases.ts'
 import type { ClientCase } from '../support/clients/client-case.ts'
 import { json } from '../support/provider-server.ts'
 import { testKey } from '../support/test-key.ts'
+import { until } from '../support/watched-clock.ts'
 import { answering, modelOf, WORDS } from '../support/wire.ts'
 
 const failure = (work: Promise<unknown>): Promise<unknown> =>
@@ -90,7 +91,7 @@ describe.each(CLIENT_CASES.map((client) => [client.name, client] as const))('%s'
     }
     const bound = client.bind(bench.tk, bench.context(), { retries: 0 })
     const large = all(bound.stream({ maxOutput: 1_000_000_000 }))
-    await vi.waitFor(() => expect(bench.server.requests).toHaveLength(1))
+    await until(() => bench.server.requests.length === 1)
     const { held } = await bench.budget()
     expect(held).toBeGreaterThan(0n)
     // 5,000 tokens of input are more than any of these can be.

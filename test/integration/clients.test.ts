@@ -18,9 +18,14 @@ import {
 } from '../support/client-bench.ts'
 import { CLIENT_CASES } from '../support/client-cases.ts'
 import type { ClientCase, Options } from '../support/clients/client-case.ts'
+import { holdTimers } from '../support/held-timers.ts'
 import { HANG, paced } from '../support/paced.ts'
 import { type Answer, json } from '../support/provider-server.ts'
+import { until } from '../support/watched-clock.ts'
 import { answering, modelOf, WORDS } from '../support/wire.ts'
+
+/** Of a client's own; no other timer is this long. */
+const TIMEOUT_MS = 1237
 
 /** What the SDKs read from the environment when they are not told otherwise. */
 const ENVIRONMENT = {
@@ -108,7 +113,8 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
 
   /** One call is on the books, once, with at least so much output, and nothing is held any more. */
   async function settledOnce(output: number): Promise<void> {
-    await vi.waitFor(() => expect(bench.receipts).toHaveLength(1))
+    await until(() => bench.receipts.length >= 1)
+    expect(bench.receipts).toHaveLength(1)
     const [receipt] = bench.receipts
     expect(receipt!.tokens.output).toBeGreaterThanOrEqual(output)
     expect(receipt!.costNanoUsd).toBeGreaterThan(0n)
@@ -249,7 +255,7 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
       })
       const bound = client.bind(own.tk, own.context(), { retries: 0 })
       await failure(all(bound.stream({ signal: abort.signal })))
-      await vi.waitFor(() => expect(own.receipts).toHaveLength(1))
+      await until(() => own.receipts.length >= 1)
       expect(own.receipts).toMatchObject([
         { quality: 'measured', tokens: { input: 100, output: 20 }, costNanoUsd: COST_NANO },
       ])
@@ -261,11 +267,16 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
   test.skipIf(client.timeout === null)(
     'its own timeout ends an attempt; each is settled once, and one id joins them',
     async () => {
-      bench.server.answer = async ({ closedEarly }) => closedEarly
+      using timers = holdTimers(TIMEOUT_MS)
+      bench.server.answer = async ({ closedEarly }) => {
+        timers.end()
+        await closedEarly
+      }
       const retries = client.timeout === 'repeats' ? 1 : 0
-      const error = await failure(bind({}, { retries, timeoutMs: 1000 }).json())
+      const error = await failure(bind({}, { retries, timeoutMs: TIMEOUT_MS }).json())
       expect(error).toBeInstanceOf(Error)
-      await vi.waitFor(() => expect(bench.receipts).toHaveLength(retries + 1))
+      await until(() => bench.receipts.length > retries)
+      expect(bench.receipts).toHaveLength(retries + 1)
       for (const receipt of bench.receipts) {
         expect(receipt).toMatchObject({ outcome: 'aborted', quality: 'estimated' })
         expect(receipt.costNanoUsd).toBeGreaterThan(0n)
@@ -278,8 +289,12 @@ describe.each(CASES.map((c) => [c.name, c] as const))('%s', (_, client: ClientCa
   )
 
   test('a timeout by signal settles once', async () => {
-    bench.server.answer = async ({ closedEarly }) => closedEarly
-    await failure(bind().json({ signal: AbortSignal.timeout(200) }))
+    using timers = holdTimers(TIMEOUT_MS)
+    bench.server.answer = async ({ closedEarly }) => {
+      timers.end()
+      await closedEarly
+    }
+    await failure(bind().json({ signal: AbortSignal.timeout(TIMEOUT_MS) }))
     await settledOnce(0)
     expect(bench.receipts[0]).toMatchObject({ outcome: 'aborted', quality: 'estimated' })
   })

@@ -267,6 +267,81 @@ describe('a call whose hold is lost is ended', () => {
   })
 })
 
+describe('a stream whose caller waits may be silent for as long as its connection stands', () => {
+  test('20 minutes without a byte end nothing: the caller gets what comes then, and its true cost', async () => {
+    const { tk, client, receipts } = await open()
+    const source = streaming()
+    const stream = await client().chat.completions.create(STREAM)
+    const reader = stream[Symbol.asyncIterator]()
+    await reader.next()
+    const next = reader.next()
+    await pass(1_200_000)
+    expect((await acmeBudget(tk)).held).toBeGreaterThan(0n)
+    const out = await source
+    await out.send(chunkOf(ASK.model, { content: 'late' }))
+    expect((await next).value.choices[0].delta.content).toBe('late')
+    await out.send(usageChunk(ASK.model))
+    await out.send('[DONE]')
+    out.end()
+    while (!(await reader.next()).done);
+    expect(await acmeBudget(tk)).toEqual({ used: USAGE_COST_NANO, held: 0n })
+    expect(receipts).toMatchObject([{ outcome: 'completed', quality: 'measured', late: false }])
+  })
+
+  test('also while a hold grows with it', async () => {
+    const { client, receipts } = await open({ hold: 'grow' })
+    const source = streaming()
+    const stream = await client().chat.completions.create(STREAM)
+    const reader = stream[Symbol.asyncIterator]()
+    await reader.next()
+    const next = reader.next()
+    await pass(1_200_000)
+    const out = await source
+    await out.send(usageChunk(ASK.model))
+    await out.send('[DONE]')
+    out.end()
+    await next
+    expect(receipts).toMatchObject([{ outcome: 'completed', quality: 'measured', late: false }])
+  })
+
+  test('one whose caller has stopped asking gives its hold back after 11 minutes', async () => {
+    const { tk, client, receipts } = await open()
+    void streaming()
+    const stream = await client().chat.completions.create(STREAM)
+    const reader = stream[Symbol.asyncIterator]()
+    await reader.next()
+    await pass(655_000)
+    expect((await acmeBudget(tk)).held).toBeGreaterThan(0n)
+    await pass(20_000)
+    expect((await acmeBudget(tk)).held).toBe(0n)
+    expect(receipts).toMatchObject([{ outcome: 'aborted', quality: 'estimated', late: false }])
+    expect(await codeOf(reader.next())).toBe('TK_BUDGET_HOLD_LOST')
+  })
+
+  test('the caller that waits may still be ended: by its own signal, and by a hold that is lost', async () => {
+    const { client, receipts } = await open()
+    void streaming()
+    const abort = new AbortController()
+    const stream = await client().chat.completions.create(STREAM, { signal: abort.signal })
+    const reader = stream[Symbol.asyncIterator]()
+    await reader.next()
+    const next = reader.next()
+    await pass(800_000)
+    abort.abort()
+    // The SDK takes an abort of a stream for its end.
+    expect(await next).toMatchObject({ done: true })
+    expect(receipts).toMatchObject([{ outcome: 'aborted', quality: 'estimated', late: false }])
+
+    void streaming()
+    const other = (await client().chat.completions.create(STREAM))[Symbol.asyncIterator]()
+    await other.next()
+    const code = codeOf(other.next())
+    storeClock.advance(TTL_MS)
+    await pass(40_000)
+    expect(await code).toBe('TK_BUDGET_HOLD_LOST')
+  })
+})
+
 describe('an answer that is read may take as long as it takes', () => {
   /** A provider that begins an answer, and ends it when the test says so. */
   function slowJson(): Promise<(piece: string, ends?: boolean) => void> {
@@ -308,6 +383,11 @@ describe('an answer that is read may take as long as it takes', () => {
       await pass(400_000)
       write(' ')
     }
+    await reader.read()
+    const waiting = reader.read()
+    await pass(1_200_000)
+    write(' ')
+    await waiting
     write(TEXT, true)
     while (!(await reader.read()).done);
     expect(await acmeBudget(installation.tk)).toEqual({ used: USAGE_COST_NANO, held: 0n })

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
@@ -27,7 +26,7 @@ interface Scene {
 }
 
 const fileOf = temporaryFiles()
-const { start, kill } = workersOf('test/integration/killed-worker.ts')
+const { start, next, kill } = workersOf('test/integration/killed-worker.ts')
 let server: ProviderServer
 
 beforeAll(async () => {
@@ -76,20 +75,24 @@ async function killMany(name: string, { spec, rows }: Scene, kills: number): Pro
       String(HOLD_TTL_MS),
     ]
     const child = await start(args)
-    for (let calls = 0; calls < n % 5; calls++) await once(child, 'message')
+    for (let calls = 0; calls < n % 5; calls++) await next(child)
     // Real processes, real time: where the kill lands is what this test is about.
-    await new Promise((next) => setTimeout(next, Math.random() * 50))
+    await new Promise((over) => setTimeout(over, Math.random() * 50))
     await kill(child)
   }
 
-  await new Promise((next) => setTimeout(next, HOLD_TTL_MS + 100))
-  while ((await storage.ledger.sweep(64)) > 0);
+  // What the killed have left: their holds expire, their leases end.
+  const isLive = async (): Promise<boolean> =>
+    (await rows((t) => `SELECT id FROM ${t('tk_holds')} WHERE state = 'held'`)).length > 0
+  while (await isLive()) {
+    if ((await storage.ledger.sweep(64)) === 0) await new Promise((over) => setTimeout(over, 20))
+  }
   const events: string[] = linesOf(exported)
-  for (;;) {
-    const leased = await storage.outbox.lease({ limit: 1000, leaseMs: 1000 })
+  while ((await storage.outbox.backlog({ limit: 1 })).waiting > 0) {
+    const leased = await storage.outbox.lease({ limit: 1000, leaseMs: 60_000 })
     events.push(...leased.events.map(({ kind, id }) => `${kind} ${id}`))
     await storage.outbox.ack({ leaseId: leased.leaseId, ids: leased.events.map((e) => e.id) })
-    if (leased.events.length === 0) break
+    if (leased.events.length === 0) await new Promise((over) => setTimeout(over, 20))
   }
   const budgets = (await storage.ledger.budgets('acme')).filter((line) => line.unit === 'usd')
   const drifts = findDrifts((await storage.ledger.audit('acme'))!, 0)

@@ -187,11 +187,14 @@ describe.skipIf(skipsPostgres('embedded-18'))('on PostgreSQL 18', () => {
   it('a connection that breaks inside a transaction ends neither the process nor the pool', async () => {
     const pool = new pg.Pool({ connectionString: database.url(), max: 1 })
     const executor = executorOf(pool)!
+    const ended = new Promise((resolve) => {
+      pool.once('connect', (client) => client.once('end', resolve))
+    })
     const work = executor.transaction('write', async ({ query }) => {
       const [row] = await query('SELECT pg_backend_pid()::text AS pid')
       await database.query('SELECT pg_terminate_backend($1::int)', [row?.pid])
       // The end of the connection is noticed while no statement runs.
-      await new Promise((next) => setTimeout(next, 50))
+      await ended
       await query('SELECT 1')
     })
     await expect(work).rejects.toThrow()

@@ -16,6 +16,7 @@ import { TenantKeysError } from '../../src/kernel/errors.ts'
 import { ask, ledgerBench, settleOf } from '../../src/testing/storage-conformance/ledger-bench.ts'
 import { keyIdOf, NONE, newKey } from '../../src/testing/storage-conformance/samples.ts'
 import { endure, newEndured } from '../support/endure.ts'
+import { printFigures } from '../support/figures.ts'
 import { migrated, openStore } from '../support/open-store.ts'
 import { type PostgresCluster, startPostgres } from '../support/postgres-cluster.ts'
 import { POSTGRES_KINDS, skipsPostgres } from '../support/postgres-server.ts'
@@ -87,11 +88,13 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
         ['find', () => storage.keys.find(keyIdOf(1))],
         ['create', () => storage.keys.create(newKey(TENANT, 2), NONE)],
       ]
+      const told: string[] = []
       for (const [name, command] of refused) {
         const error = await command().then(
           () => 'it was done',
           (thrown: unknown) => thrown,
         )
+        told.push(TenantKeysError.isInstance(error) ? error.code : String(error))
         expect(TenantKeysError.isInstance(error), `${name}: ${error}`).toBe(true)
         expect(error, name).toMatchObject({ code: 'TK_STORE_UNAVAILABLE', retryable: true })
       }
@@ -100,14 +103,22 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
       await cluster.stop('fast')
       rmSync(signal)
       await cluster.start()
-      await endure(newEndured(), () => bench.settle(held, 50n))
-      await bench.expect(50n, 0n)
+      const seen = newEndured()
+      const backMs = performance.now()
+      await endure(seen, () => bench.settle(held, 50n))
       const snapshot = (await ledger.audit(TENANT))!
+      printFigures({
+        ...{ 'T-U9': 'read-only', kind, 'changes asked': refused.length },
+        'answered by': [...new Set(told)].join(' '),
+        'settled after, ms': Math.round(performance.now() - backMs),
+        'errors until then': JSON.stringify(seen.errors),
+        drifts: findDrifts(snapshot, 0).length,
+      })
+      await bench.expect(50n, 0n)
       expect(snapshot.counters.map((counter) => counter.limit)).toEqual([LIMIT])
       expect(findDrifts(snapshot, 0)).toEqual([])
       await close()
     },
-    120_000,
   )
 
   const disk = CAN_MOUNT || process.env.TENANTKEYS_REQUIRE_ALL === '1'
@@ -174,11 +185,19 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
         expect(settled?.ok, holdId).toBe(true)
       }
       const snapshot = (await ledger.audit(TENANT))!
+      const { posted, held } = await bench.line()
       console.table([
         {
+          'T-U9': 'disk full',
           kind,
           acknowledged: acknowledged.length,
           'batches until it was full': before,
+          refused: (failure as TenantKeysError).code,
+          'holds in the books': snapshot.holds.length,
+          'posted, of 1 each': posted,
+          'left held': held,
+          'errors after the restart': JSON.stringify(seen.errors),
+          drifts: findDrifts(snapshot, 0).length,
         },
       ])
       expect(snapshot.holds.map((hold) => hold.id).sort()).toEqual([...acknowledged].sort())
@@ -186,6 +205,5 @@ describe.each(POSTGRES_KINDS)('PostgreSQL %s', (kind) => {
       expect(findDrifts(snapshot, 0)).toEqual([])
       await close()
     },
-    300_000,
   )
 })

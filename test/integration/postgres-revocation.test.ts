@@ -164,6 +164,8 @@ describe.each(KINDS)(`${PROCESSES} instances on PostgreSQL %s`, (kind) => {
       const instances = await startInstances({ store, frozen: true })
       const keys = await issue(2)
       await revokeAll(instances, keys.slice(0, 1))
+      // The one that revoked it needed no push: its listener may still be on its way.
+      while (proxy.open() < PROCESSES) await new Promise((next) => setTimeout(next, 20))
       expect(proxy.cut()).toBe(PROCESSES)
       await revokeAll(instances, keys.slice(1))
     })
@@ -182,22 +184,24 @@ describe.each(KINDS)(`${PROCESSES} instances on PostgreSQL %s`, (kind) => {
         const both = [good!.key, revoked!.key]
         await Promise.all(instances.map((one) => tell(one, { do: 'learn', keys: both })))
 
+        const watching = both.flatMap((key) =>
+          instances.map((one) => tell<Watched>(one, { do: 'watch', key, code: 'TK_KEY_STALE' })),
+        )
+        for (const key of both)
+          await Promise.all(instances.map((one) => tell(one, { do: 'watched', key })))
+
         const awayMs = now()
         proxy.set(fault)
         if ('refusing' in fault) proxy.cut()
         await tk.keys.revoke({ tenantId: 'acme', keyId: revoked!.keyId })
-        const watchAll = (key: string): Promise<Watched[]> =>
-          Promise.all(
-            instances.map((one) => tell<Watched>(one, { do: 'watch', key, code: 'TK_KEY_STALE' })),
-          )
-        const seen = await Promise.all([watchAll(good!.key), watchAll(revoked!.key)])
-        for (const watched of seen.flat()) {
-          expect(Object.keys(watched.told).sort()).toEqual(['TK_KEY_STALE', 'ok'])
-          expect(watched.lastOkMs! - awayMs).toBeLessThanOrEqual(MAX_STALE_MS)
-          // What was certain when it went away was at most 2 s old.
-          expect(watched.endMs - awayMs).toBeGreaterThanOrEqual(MAX_STALE_MS - POLLED_MS)
+        const seen = await Promise.all(watching)
+        for (const { told, certainMs, lastOkMs, endMs } of seen) {
+          expect(Object.keys(told).sort()).toEqual(['TK_KEY_STALE', 'ok'])
+          expect(certainMs).toBeLessThanOrEqual(awayMs)
+          expect(lastOkMs! - certainMs).toBeLessThanOrEqual(MAX_STALE_MS)
+          expect(endMs - certainMs).toBeGreaterThanOrEqual(MAX_STALE_MS)
         }
-        const closed = seen.flat().map((watched) => Math.round(watched.endMs - awayMs))
+        const closed = seen.map(({ endMs }) => Math.round(endMs - awayMs))
         console.table([
           {
             kind,
@@ -214,11 +218,12 @@ describe.each(KINDS)(`${PROCESSES} instances on PostgreSQL %s`, (kind) => {
         )
         expect(back).toHaveLength(PROCESSES)
         const dead = await Promise.all(
-          instances.map((one) => tell<string>(one, { do: 'verify', key: revoked!.key })),
+          instances.map((one) =>
+            tell<Watched>(one, { do: 'watch', key: revoked!.key, code: 'TK_KEY_REVOKED' }),
+          ),
         )
-        expect(new Set(dead)).toEqual(new Set(['TK_KEY_REVOKED']))
+        for (const { told } of dead) expect(told).not.toHaveProperty('ok')
       },
-      120_000,
     )
   })
 })

@@ -23,6 +23,8 @@ export type RevocationOrder =
   | { readonly do: 'learn'; readonly keys: readonly string[] }
   /** Uses the key until it is refused with `code`, or is good again when that is `ok`. */
   | { readonly do: 'watch'; readonly key: string; readonly code: string }
+  /** Answered once a watch of the key was told yes. */
+  | { readonly do: 'watched'; readonly key: string }
   /** Uses the key once. */
   | { readonly do: 'verify'; readonly key: string }
   | { readonly do: 'revoke'; readonly tenantId: string; readonly keyId: string }
@@ -33,6 +35,8 @@ export interface Watched {
   readonly lastOkMs: number | null
   /** When the use ended that was told `code`. */
   readonly endMs: number
+  /** When the last question to the store was sent that it answered. */
+  readonly certainMs: number
   /** Everything that was told, with how often. */
   readonly told: Readonly<Record<string, number>>
 }
@@ -48,16 +52,34 @@ const now = (): number => Number(process.hrtime.bigint()) / 1e6
 
 const { store, frozen } = JSON.parse(process.argv[2] ?? '') as RevocationArgs
 const { storage } = openStore(store)
+
+/** The last reading of the instance's clock: what it takes for the time of the question that follows. */
+let readMs = 0
+let certainMs = 0
+const noted =
+  <A extends unknown[], T>(ask: (...args: A) => Promise<T>) =>
+  async (...args: A): Promise<T> => {
+    const sentMs = readMs
+    const answer = await ask(...args)
+    certainMs = Math.max(certainMs, sentMs)
+    return answer
+  }
+const elapsedMs = (): number => {
+  readMs = frozen ? 1_000 : now()
+  return readMs
+}
 const tk = await createTenantKeys({
-  storage,
+  storage: {
+    ...storage,
+    epoch: noted(storage.epoch),
+    keys: { ...storage.keys, find: noted(storage.keys.find) },
+  },
   keyWrapper: localKeyWrapper([{ id: 'kek-1', key: testKey(1) }]),
   peppers: [{ id: 'pep-1', key: testKey(2) }],
   policy: definePolicy({
     scopes: { 'support:chat': { providers: ['openai'], models: ['gpt-4o-mini'] } },
   }),
-  ...(frozen && {
-    clock: { elapsedMs: () => 1_000, nowMs: () => Date.now(), after: systemTimers.after },
-  }),
+  clock: { elapsedMs, nowMs: () => Date.now(), after: systemTimers.after },
 })
 
 obeyOrders(obey)
@@ -72,6 +94,9 @@ async function obey(order: RevocationOrder): Promise<unknown> {
       return
     case 'watch':
       return watch(order.key, order.code)
+    case 'watched':
+      while (!begun.has(order.key)) await new Promise((next) => setTimeout(next, USE_EVERY_MS))
+      return
     case 'verify':
       return verdict(order.key)
     case 'revoke': {
@@ -91,6 +116,9 @@ async function verdict(key: string): Promise<string> {
   }
 }
 
+/** Keys of which a watch was told yes. */
+const begun = new Set<string>()
+
 async function watch(key: string, code: string): Promise<Watched> {
   let lastOkMs: number | null = null
   const told: Record<string, number> = {}
@@ -98,8 +126,11 @@ async function watch(key: string, code: string): Promise<Watched> {
     const startMs = now()
     const said = await verdict(key)
     told[said] = (told[said] ?? 0) + 1
-    if (said === 'ok') lastOkMs = startMs
-    if (said === code) return { lastOkMs, endMs: now(), told }
+    if (said === 'ok') {
+      lastOkMs = startMs
+      begun.add(key)
+    }
+    if (said === code) return { lastOkMs, endMs: now(), certainMs, told }
     await new Promise((next) => setTimeout(next, USE_EVERY_MS))
   }
 }

@@ -135,24 +135,28 @@ async function naiveRace(
   const ids = accounts.map((account) => account.id)
   const granted: string[] = []
   const refused: string[] = []
-  const caller = async (amount: string): Promise<void> => {
+  const hasRoom = async (amount: string): Promise<boolean> => {
     const { rows } = await pool.query(
       `SELECT count(*) AS tight FROM tenantkeys.tk_counters
         WHERE account_id = ANY ($1) AND posted + held + $2::bigint > limit_amount`,
       [ids, amount],
     )
-    if (rows[0].tight !== '0') {
-      refused.push(amount)
-      return
-    }
+    return rows[0].tight === '0'
+  }
+  const write = async (amount: string): Promise<void> => {
     await pool.query(
-      'UPDATE tenantkeys.tk_counters SET posted = posted + $2::bigint WHERE account_id = ANY ($1)',
+      // Rows are locked in one order: this is about reading first, not deadlocks.
+      `WITH locked AS (SELECT account_id FROM tenantkeys.tk_counters
+          WHERE account_id = ANY ($1) ORDER BY account_id FOR UPDATE)
+        UPDATE tenantkeys.tk_counters c SET posted = c.posted + $2::bigint
+        FROM locked WHERE c.account_id = locked.account_id`,
       [ids, amount],
     )
-    granted.push(amount)
   }
-  // One after the other locks the rows in the same order: this is about reading first, not deadlocks.
-  await Promise.all(amounts.map(caller))
+  // All of them read before one of them writes, however the processes take turns.
+  const rooms = await Promise.all(amounts.map(hasRoom))
+  for (const [n, amount] of amounts.entries()) (rooms[n] ? granted : refused).push(amount)
+  await Promise.all(granted.map(write))
   await pool.end()
   return { granted, refused }
 }

@@ -82,6 +82,12 @@ describe.each(WAYS)('T-B9 usage that cannot be true is an estimate: asked for %s
       costNanoUsd: 24_000n,
     })
     expect(made.receipts.at(-1)).toMatchObject({ counts: { unattributed_tokens: 380 } })
+    expect(made.events.at(-1)).toMatchObject({
+      kind: 'usage.uncharged',
+      tenantId: 'acme',
+      holdId: made.receipts.at(-1)?.attemptId,
+      parts: ['unattributed_tokens'],
+    })
   })
 
   test('keys of prototypes beside true counts change nothing', () =>
@@ -112,6 +118,9 @@ describe.each(WAYS)('T-B9 usage that cannot be true is an estimate: asked for %s
       await expectSame(transport, asking, saying(asking, text, { service_tier }), ESTIMATED)
       const { priceId } = await lastOf(3, transport)
       expect(priceId).toMatch(/^[\x20-\x7e]{1,200}$/)
+      const said = transport.made.events.filter(({ kind }) => kind === 'usage.uncharged')
+      expect(said).toHaveLength(3)
+      expect(said[0]).toMatchObject({ parts: [expect.stringMatching(/^tier:/)] })
     },
   )
 })

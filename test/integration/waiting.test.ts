@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { symlinkSync } from 'node:fs'

@@ -33,7 +33,7 @@ async function flushed(
   const { createExporter } =
     await load<typeof import('../../src/usage/exporter.ts')>('usage/exporter.ts')
   await fillOutbox(storage, 0, count)
-  await createExporter({ storage, sinks, retryMs: 1 }).flush({ timeoutMs: 2000 })
+  await createExporter({ storage, sinks, retryMs: 1 }).flush({ timeoutMs: 60_000 })
   return storage
 }
 

@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { executorOf } from '../../src/adapters/postgres/clients.ts'
-import { Connection } from '../../src/adapters/postgres/connection.ts'
 import type { PgExecutor, PgQueries } from '../../src/adapters/postgres/executor.ts'
 import {
   NONE,
@@ -8,9 +6,11 @@ import {
   newSecret,
   tenantWithDek,
 } from '../../src/testing/storage-conformance/samples.ts'
+import { settleIn } from '../support/foreign-ids.ts'
+import { crossings, foreignAnswers } from '../support/postgres-crossings.ts'
 import { postgresServer, skipsPostgres, type TestDatabase } from '../support/postgres-server.ts'
 import { type PostgresStore, postgresStore } from '../support/postgres-store.ts'
-import { breaches, connectionOf, crossings } from '../support/postgres-walls.ts'
+import { breaches } from '../support/postgres-walls.ts'
 
 /** What is broken, how, and what must be found open. */
 const MUTANTS: readonly (readonly [what: string, sql: string, found: string])[] = [
@@ -111,15 +111,37 @@ describe.skipIf(skipsPostgres('embedded-18'))('walls between tenants', () => {
   })
 
   it('T-I3 is caught: a connection keeps the tenant for the next one', async () => {
-    const store = await filled()
-    const executor = keepingTenant(executorOf(store.pool)!)
-    const { names } = connectionOf(store)
-    const broken = new Connection({ executor, names, clock: null })
+    const store = await postgresStore(database, { max: 4 })
+    stores.push(store)
     for (let n = 0; n < 50; n++) {
       const id = `t${n}`
       await store.storage.tenants.create({ id, parentId: null, credentials: 'tenant' }, NONE)
-      await store.storage.keys.create(newKey(id, 100 + n), NONE)
+      await store.storage.keys.create(newKey(id, n), NONE)
     }
-    expect((await crossings(store, database, 1_000, broken)).crossings).toBeGreaterThan(0)
+    const seen = await crossings(store, database, 1_000, keepingTenant)
+    expect(seen.crossings).toBeGreaterThan(0)
+  })
+
+  /** The function, and the text in it that holds an id to the tenant who asks. */
+  const OPENED: readonly (readonly [fn: string, held: string, open: string])[] = [
+    ['tk_secret_get_v1', "tenant_id = args->>'tenantId' AND ", ''],
+    ['tk_dek_get_v1', "tenant_id = args->>'tenantId' AND ", ''],
+    ['tk_usage_totals_v1', "IF args->>'tenantId' IS NOT NULL", 'IF false'],
+    ['tk_budgets_v1', "WHERE c.tenant_id = args->>'tenantId'", ''],
+    ['tk_ledger_part_v1', ' = ANY (tree)', ' IS NOT NULL'],
+  ]
+  it.each(OPENED)('T-I3 is caught: %s without "%s"', async (fn, held, open) => {
+    const store = await postgresStore(database, { max: 4 })
+    stores.push(store)
+    const inhabitants = await Promise.all(
+      ['t0', 't1', 't2'].map((id, n) => settleIn(store.storage, id, n)),
+    )
+    const signature = `'${store.schema}.${fn}(jsonb, bigint)'::regprocedure`
+    const [row] = await database.query(`SELECT pg_get_functiondef(${signature}) AS sql`)
+    expect(row?.sql).toContain(held)
+    await database.query(String(row?.sql).replaceAll(held, open))
+    const { told } = await foreignAnswers(store, database, { inhabitants, questions: 500 })
+    const leaking = [...told].filter(([, { foreign }]) => foreign > 0).map(([name]) => name)
+    expect(leaking).toEqual([fn])
   })
 })

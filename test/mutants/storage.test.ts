@@ -166,6 +166,17 @@ const MUTANTS: readonly (readonly [string, string, ConformanceOptions])[] = [
     })),
   ],
   [
+    'ST-4',
+    'the time of the store has parts of a millisecond',
+    over((s, clock) => ({
+      ...s,
+      epoch: async () => {
+        const { epoch, nowMs } = await s.epoch()
+        return { epoch, nowMs: Math.max(nowMs, clock.nowMs()) }
+      },
+    })),
+  ],
+  [
     'ST-5',
     'a change of state leaves the epoch as it was',
     over((s) => {
@@ -506,10 +517,10 @@ const MUTANTS: readonly (readonly [string, string, ConformanceOptions])[] = [
 
 test('the suite passes the store that is not broken', async () => {
   const report = await runSuite(over((storage) => storage))
-  expect(report.failed).toEqual([])
+  expect(report.reasons).toEqual([])
   expect(report.passed.length).toBeGreaterThan(150)
   const shared = await runSuite(overShared((handle) => handle))
-  expect(shared.failed).toEqual([])
+  expect(shared.reasons).toEqual([])
   expect(shared.skipped).toEqual([])
 })
 

@@ -28,7 +28,7 @@ const answers =
     [provider, path]: readonly [string, string],
     body: string | Uint8Array,
     so: (answer: Answer) => boolean,
-    { type = 'text/event-stream', stream = true, hidesUsageChunk = false } = {},
+    { type = 'text/event-stream', stream = true, hidesUsageChunk = false, leaves = false } = {},
   ): Attack =>
   async (load) => {
     const { observeJson } =
@@ -43,6 +43,7 @@ const answers =
       type,
       reading,
       watch,
+      leaves,
     })
     return so({ end, text: new TextDecoder().decode(out) })
   }
@@ -50,6 +51,7 @@ const answers =
 const CHAT = ['openai', '/chat/completions'] as const
 const CONVERSE = ['bedrock', '/model/{model}/converse-stream'] as const
 const INVOKE = ['bedrock', '/model/{model}/invoke-with-response-stream'] as const
+const GEMINI = ['google', '/v1beta/models/{model}:streamGenerateContent'] as const
 const AWS = { type: 'application/vnd.amazon.eventstream' }
 const JSON_ANSWER = { type: 'application/json', stream: false }
 const usage = { prompt_tokens: 10, completion_tokens: 5 }
@@ -129,6 +131,36 @@ const MUTANTS: readonly (readonly [string, Sabotage, Attack])[] = [
     'what is no event stream is free',
     { file: 'request/framing.ts', from: '(hasEvents ? 0 : foreign)', to: '0' },
     answers(CHAT, '{"usage":"many"}', ({ end }) => end.tokens.output === 0),
+  ],
+  [
+    'what came of an event that was cut is free',
+    { file: STREAM, from: '    if (final === null) framing.cut()\n', to: '' },
+    answers(CHAT, '{"line":"of JSON"}\n', ({ end }) => end.tokens.output === 0, { leaves: true }),
+  ],
+  [
+    'what an object that stands in no list reports is lost',
+    {
+      file: 'providers/reading/json-array-stream.ts',
+      from: "if (depth === 0 && letter === '[')",
+      to: 'if (depth === 0)',
+    },
+    answers(
+      GEMINI,
+      JSON.stringify({ candidates: [], usageMetadata: { promptTokenCount: 9 } }),
+      ({ end }) => end.tokens.input !== 9,
+      { type: 'application/json' },
+    ),
+  ],
+  [
+    'what is neither list nor object is free',
+    {
+      file: 'providers/reading/json-array-stream.ts',
+      from: 'BETWEEN.includes(letter))) unread++',
+      to: 'BETWEEN.includes(letter))) unread',
+    },
+    answers(GEMINI, '<p>wrong</p>', ({ end }) => end.tokens.output === 0, {
+      type: 'application/json',
+    }),
   ],
   [
     'what could not be read changes no figure',

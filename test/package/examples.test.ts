@@ -19,13 +19,13 @@ test('S0.25 S0.26 S0.27 S0.28 the prepaid reseller stops at what was paid less t
   expect(out).toContain('TK_BUDGET_EXHAUSTED')
   expect(out).toContain('alerts: 80 %\n')
   expect(out).toContain('paid again, and the next call went through')
-}, 30_000)
+})
 
 test('S0.22 S0.23 agents move to the pool, visibly, and the company is charged once', async () => {
   const out = await run('agents-with-overflow')
   expect(out).toContain('charged to the pool and tenant:company')
   expect(out).toContain('said aloud: a call of hopper moved to the pool')
-}, 30_000)
+})
 
 test('S2.15 S2.29 plans hold quotas, and an upgrade keeps what was used', async () => {
   const out = await run('plans-and-quotas')
@@ -33,7 +33,7 @@ test('S2.15 S2.29 plans hold quotas, and an upgrade keeps what was used', async 
   expect(out).toContain('TK_REQUEST_TOO_LARGE')
   expect(out).toContain('after the upgrade: 3 of 100 used')
   expect(out).toContain('unknown plans are refused: TK_PLAN_UNKNOWN')
-}, 30_000)
+})
 
 describe('the quickstart', () => {
   /** The line of the first table that begins with the name of a tenant. */
@@ -86,7 +86,7 @@ describe('the quickstart', () => {
     )
     expect(out.match(/^ +ok /gm)).toHaveLength(7)
     expect(out).toMatch(/nothing left this machine: [1-9]\d* connections/)
-  }, 60_000)
+  })
 
   /** What a program did that is expected to fail. */
   const failure = async (args: string[]): Promise<{ code: number; stderr: string }> => {
@@ -111,7 +111,7 @@ describe('the quickstart', () => {
     const { code, stderr } = await failure([...preload(elsewhere), main('quickstart')])
     expect(stderr).toContain('this promise does not hold: nothing left this machine')
     expect(code).toBe(1)
-  }, 60_000)
+  })
 
   test('fails when a provider says other figures than it counted', async () => {
     // In the process of the stand-in, which is the one with a parent.
@@ -125,7 +125,7 @@ describe('the quickstart', () => {
     const { code, stderr } = await failure([...preload(lie), main('quickstart')])
     expect(stderr).toContain('this promise does not hold: the stand-in counted')
     expect(code).toBe(1)
-  }, 60_000)
+  })
 
   test.each([
     ['a nano-dollar more in the ledger', '{ unit: "usd", usedAmount: 3n, heldAmount: 0n }'],
@@ -149,4 +149,4 @@ test('S3.39 a SaaS of two processes on PostgreSQL keeps one limit, and a revoked
   expect(out).toMatch(/200 calls at once: .*"TK_BUDGET_(?:EXHAUSTED|CONTENDED)"/)
   expect(out).toContain('of 0.002 USD, held 0.00')
   expect(out).toContain('refused by the other: TK_KEY_REVOKED')
-}, 120_000)
+})

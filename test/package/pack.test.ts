@@ -61,6 +61,7 @@ const COMMAND_REACH = {
     'node:timers/promises',
     'node:url',
     'node:util',
+    'p-retry',
     'zod',
   ],
   onUse: [COMPUTED],

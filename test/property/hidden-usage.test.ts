@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { openaiChat } from '../../src/providers/openai.ts'
@@ -54,6 +55,7 @@ async function observed(pieces: readonly Uint8Array[]): Promise<string> {
         answered: () => {},
         reading: () => {},
         delivered: () => null,
+        heldOutput: () => 0,
         stop: () => {},
         release: () => {},
       },

@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
@@ -5,9 +6,10 @@ import { localKeyIssuer } from '../../src/keys/local-key-issuer.ts'
 import type { KeyState } from '../../src/storage/records.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { fakeClock } from '../../src/testing/index.ts'
+import { FULL, printFigures } from '../support/figures.ts'
 import { draft, fakePepper } from '../support/key-issuer.ts'
 
-const RUNS = process.env.TENANTKEYS_FORCE === '1' ? 20_000 : 2_000
+const RUNS = FULL ? 20_000 : 2_000
 
 /** How old the state that a verification goes by may be, counted from when the verification began. */
 const MAX_AGE_MS = 2_000
@@ -141,6 +143,7 @@ describe('verify beside changes of the same key', () => {
       }),
       { numRuns: RUNS },
     )
+    printFigures({ 'T-K6': 'memory', interleavings: RUNS, verified })
     expect(verified).toBeGreaterThan(2 * RUNS)
   }, 600_000)
 })

@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'

@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { memory } from '../../src/adapters/memory/index.ts'
@@ -20,6 +21,7 @@ import {
   newKey,
   tenants,
 } from '../../src/testing/storage-conformance/samples.ts'
+import { FULL, printFigures } from '../support/figures.ts'
 import { type BudgetSetting, LedgerModel, type Question } from '../support/ledger-model.ts'
 import { reusedPostgres } from '../support/postgres-reused.ts'
 import { POSTGRES_KINDS, skipsPostgres } from '../support/postgres-server.ts'
@@ -281,7 +283,14 @@ type MakeStorage = (clock: FakeClock) => Storage | Promise<Storage>
 const onMemory: MakeStorage = (clock) => memory({ clock })
 const onSqlite: MakeStorage = (clock) => sqlite({ file: ':memory:', clock })
 
-async function run(steps: readonly Step[], second: MakeStorage): Promise<void> {
+/** Answers that were compared, by what they were. */
+interface Compared {
+  readonly kinds: Map<string, number>
+  sequences: number
+}
+
+async function run(steps: readonly Step[], second: MakeStorage, compared: Compared): Promise<void> {
+  compared.sequences++
   const clock = fakeClock(Date.UTC(2026, 0, 31, 20))
   const stores = [await prepare(await onMemory(clock)), await prepare(await second(clock))]
   const world = new LedgerModel(PATHS)
@@ -297,6 +306,8 @@ async function run(steps: readonly Step[], second: MakeStorage): Promise<void> {
     for (const storage of stores) raw.push((await store(storage)) ?? null)
     expect(raw[1]).toEqual(raw[0])
     const { rest, untilMs } = split(raw[0])
+    const { code = 'done' } = (rest ?? {}) as { code?: string }
+    compared.kinds.set(code, (compared.kinds.get(code) ?? 0) + 1)
     expect(rest).toEqual(expected)
     const denial = (expected as { denial?: LineState } | null)?.denial
     if (denial && untilMs !== undefined) {
@@ -355,27 +366,36 @@ async function compareAll(storage: Storage, world: LedgerModel): Promise<void> {
   await storage.close()
 }
 
-const FORCED = process.env.TENANTKEYS_FORCE === '1' ? 10_000 : 300
-const RUNS = Number(process.env.TENANTKEYS_MODEL_RUNS ?? FORCED)
+const RUNS = Number(process.env.TENANTKEYS_MODEL_RUNS ?? (FULL ? 10_000 : 300))
 /** PostgreSQL answers over a connection, twenty times slower. */
-const SERVER_RUNS = Number(process.env.TENANTKEYS_SERVER_MODEL_RUNS ?? Math.ceil(FORCED / 15))
+const SERVER_RUNS = Number(process.env.TENANTKEYS_SERVER_MODEL_RUNS ?? (FULL ? 2000 : 20))
 
 const sets = BUDGETS.map((_, n) => ({
   ...{ do: 'set', budget: n, limit: BUDGETS[n]![2] === 'calls' ? 4 : 50 + n },
   ...{ pool: n % POOLS.length, alerts: n % ALERTS.length },
 }))
 
-const answersAlike = (numRuns: number, second: MakeStorage): Promise<void> =>
-  fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 80, size: 'max' }), (steps) =>
-      run([...sets, ...(steps as Step[])], second),
-    ),
+async function answersAlike(store: string, numRuns: number, second: MakeStorage): Promise<void> {
+  const compared: Compared = { kinds: new Map(), sequences: 0 }
+  const startedMs = performance.now()
+  const steps = fc.array(step, { minLength: 20, maxLength: 80, size: 'max' })
+  await fc.assert(
+    fc.asyncProperty(steps, (some) => run([...sets, ...(some as Step[])], second, compared)),
     { numRuns },
   )
+  const byCode = [...compared.kinds].sort(([, a], [, b]) => b - a)
+  printFigures({
+    'model, memory and': store,
+    sequences: compared.sequences,
+    'answers alike': byCode.reduce((sum, [, n]) => sum + n, 0),
+    ...Object.fromEntries(byCode.map(([code, n]) => [code.replace('TK_', ''), n])),
+    seconds: Math.round((performance.now() - startedMs) / 1000),
+  })
+}
 
 test(
   'memory and SQLite answer as the model does, whatever is asked in whatever order',
-  () => answersAlike(RUNS, onSqlite),
+  () => answersAlike('SQLite', RUNS, onSqlite),
   120_000 + RUNS * 360,
 )
 
@@ -385,7 +405,7 @@ for (const kind of POSTGRES_KINDS) {
     async () => {
       const postgres = await reusedPostgres(kind)
       try {
-        await answersAlike(SERVER_RUNS, (clock) => postgres.fresh(clock))
+        await answersAlike(kind, SERVER_RUNS, (clock) => postgres.fresh(clock))
       } finally {
         await postgres.close()
       }

@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { definePolicy } from '../../src/policy/define-policy.ts'

@@ -11,7 +11,7 @@
 import { parseArgs } from 'node:util'
 import { memory } from '../../src/adapters/memory/index.ts'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
-import { type MakeStorage, simulate } from './run.ts'
+import { addReport, type MakeStorage, NO_HISTORIES, simulate } from './run.ts'
 
 const { values } = parseArgs({
   options: {
@@ -28,18 +28,13 @@ const replay = (seed: number): string =>
 
 const first = Number(values.seed ?? values.from)
 const last = values.seed === undefined ? first + Number(values.runs) - 1 : first
-const sums = { histories: 0, steps: 0, admitted: 0, refused: 0, crashes: 0, broken: 0 }
+let sums = NO_HISTORIES
 const startedMs = performance.now()
 for (let seed = first; seed <= last; seed++) {
   const report = await simulate(seed, make)
-  sums.histories++
-  sums.steps += report.steps
-  sums.admitted += report.admitted
-  sums.refused += report.refused
-  sums.crashes += report.crashes
+  sums = addReport(sums, report)
   if (values.seed !== undefined) console.log(report.trace.join('\n'))
   if (report.broken.length > 0) {
-    sums.broken++
     console.log(`seed ${seed}: ${report.broken.join('; ')}\n  ${replay(seed)}`)
   }
   if (process.stdout.isTTY && seed % 1000 === 0) process.stdout.write(`\r${seed} of ${last}`)

@@ -35,6 +35,35 @@ export interface Report {
   readonly trace: readonly string[]
 }
 
+/** Reports of many histories, added up. */
+export interface Histories {
+  readonly histories: number
+  readonly steps: number
+  readonly admitted: number
+  readonly refused: number
+  readonly crashes: number
+  /** In which a promise was broken. */
+  readonly broken: number
+}
+
+export const NO_HISTORIES: Histories = {
+  histories: 0,
+  steps: 0,
+  admitted: 0,
+  refused: 0,
+  crashes: 0,
+  broken: 0,
+}
+
+export const addReport = (sums: Histories, report: Report): Histories => ({
+  histories: sums.histories + 1,
+  steps: sums.steps + report.steps,
+  admitted: sums.admitted + report.admitted,
+  refused: sums.refused + report.refused,
+  crashes: sums.crashes + report.crashes,
+  broken: sums.broken + (report.broken.length > 0 ? 1 : 0),
+})
+
 const PEPPERS = [
   {
     id: 'pep-1',
@@ -80,8 +109,35 @@ interface Book {
   readonly broken: string[]
 }
 
+/** What is thrown out of a history breaks it too, and ends it. */
 export async function simulate(seed: number, makeStorage: MakeStorage): Promise<Report> {
   const world = new World(seed, FAULTS)
+  const book = newBook()
+  try {
+    await live(world, makeStorage, book)
+  } catch (error) {
+    noteThrown(book, error)
+  }
+  const { admitted, refused, crashes, broken } = book
+  return { seed, steps: world.steps, admitted, refused, crashes, broken, trace: world.trace }
+}
+
+function noteThrown(book: Book, error: unknown): void {
+  book.broken.push(`thrown: ${(error as Error).stack ?? error}`)
+}
+
+const newBook = (): Book => ({
+  attempted: new Set(),
+  acknowledged: new Map(),
+  exported: new Map(),
+  revokedAtMs: null,
+  admitted: 0,
+  refused: 0,
+  crashes: 0,
+  broken: [],
+})
+
+async function live(world: World, makeStorage: MakeStorage, book: Book): Promise<void> {
   const storage = await makeStorage(world.clock)
   await storage.migrate()
   await storage.tenants.create({ id: 'reseller', parentId: null, credentials: 'tenant' }, {})
@@ -94,16 +150,6 @@ export async function simulate(seed: number, makeStorage: MakeStorage): Promise<
   const issuer = localKeyIssuer({ storage, peppers: PEPPERS, clock: world.clock, maxCachedKeys: 4 })
   const draft = { tenantId: 'acme', name: 'k', scopes: ['a'], brand: 'tk', actor: 'sim' }
   const issued = await issuer.issue({ ...draft, environment: 'live', expiresAtMs: null })
-  const book: Book = {
-    attempted: new Set(),
-    acknowledged: new Map(),
-    exported: new Map(),
-    revokedAtMs: null,
-    admitted: 0,
-    refused: 0,
-    crashes: 0,
-    broken: [],
-  }
 
   const actors: Promise<void>[] = []
   const processes = 1 + world.random(3)
@@ -114,9 +160,12 @@ export async function simulate(seed: number, makeStorage: MakeStorage): Promise<
   actors.push(revoker(world, world.connect(storage, 91), { book, keyId: issued.info.keyId }))
 
   let done = false
-  void Promise.all(actors).then(() => {
+  const end = (): void => {
     done = true
-  })
+  }
+  void Promise.all(actors)
+    .catch((error: unknown) => noteThrown(book, error))
+    .then(end)
   for (let i = 0; i < 600 && !done; i++) {
     if (!(await world.step())) world.clock.advance(1 + world.random(400))
     else if (world.random(12) === 0)
@@ -132,8 +181,6 @@ export async function simulate(seed: number, makeStorage: MakeStorage): Promise<
   }
   await check(world, storage, { book, keyId: issued.info.keyId })
   await storage.close()
-  const { admitted, refused, crashes, broken } = book
-  return { seed, steps: world.steps, admitted, refused, crashes, broken, trace: world.trace }
 }
 
 function startProcess(

@@ -3,46 +3,63 @@ import { memory } from '../../src/adapters/memory/index.ts'
 import { sqlite } from '../../src/adapters/sqlite/index.ts'
 import type { WallClock } from '../../src/kernel/clock.ts'
 import type { Storage } from '../../src/storage/storage.ts'
+import { FULL, printFigures } from '../support/figures.ts'
 import { reusedPostgres } from '../support/postgres-reused.ts'
 import { POSTGRES_KINDS, skipsPostgres } from '../support/postgres-server.ts'
-import { type MakeStorage, type Report, simulate } from './run.ts'
+import { addReport, type MakeStorage, NO_HISTORIES, type Report, simulate } from './run.ts'
 
-const RUNS = Number(process.env.TENANTKEYS_SIMULATIONS ?? 2000)
-
-/** On a server a history takes fifty times as long. */
-const SERVER_RUNS = Number(process.env.TENANTKEYS_SERVER_SIMULATIONS ?? 25)
+const RUNS = Number(process.env.TENANTKEYS_SIMULATIONS ?? (FULL ? 100_000 : 2000))
+/** On SQLite a history takes three times as long, */
+const FILE_RUNS = FULL ? 10_000 : 50
+/** and on a server fifty times. */
+const SERVER_RUNS = Number(process.env.TENANTKEYS_SERVER_SIMULATIONS ?? (FULL ? 500 : 25))
 
 const onMemory = (clock: WallClock): Storage => memory({ clock })
 const onSqlite = (clock: WallClock): Storage => sqlite({ file: ':memory:', clock })
 
-async function firstBroken(make: MakeStorage, runs: number): Promise<Report | null> {
-  for (let seed = 1; seed <= runs; seed++) {
+async function firstBroken(make: MakeStorage, runs: number, store = ''): Promise<Report | null> {
+  let sums = NO_HISTORIES
+  let broken: Report | null = null
+  const startedMs = performance.now()
+  for (let seed = 1; seed <= runs && broken === null; seed++) {
     const report = await simulate(seed, make)
-    if (report.broken.length > 0) return report
+    sums = addReport(sums, report)
+    if (report.broken.length > 0) broken = report
   }
-  return null
+  const seconds = Math.round((performance.now() - startedMs) / 1000)
+  if (store !== '') printFigures({ store, ...sums, seconds })
+  return broken
 }
 
-test(`T-B3 T-B5 T-U3 in ${RUNS} simulated histories nothing is overspent, lost, doubled or left held`, async () => {
-  const broken = await firstBroken(onMemory, RUNS)
-  const how = broken && {
-    broken: broken.broken,
-    replay: `npm run simulate -- --seed ${broken.seed}`,
-  }
-  expect(how).toBeNull()
-}, 600_000)
+test(
+  `T-B3 T-B5 T-U3 in ${RUNS} simulated histories nothing is overspent, lost, doubled or left held`,
+  async () => {
+    const broken = await firstBroken(onMemory, RUNS, 'memory')
+    const how = broken && {
+      broken: broken.broken,
+      replay: `npm run simulate -- --seed ${broken.seed}`,
+    }
+    expect(how).toBeNull()
+  },
+  600_000 + RUNS * 100,
+)
 
-test('the same histories on SQLite', async () => {
-  expect(await firstBroken(onSqlite, 50)).toBeNull()
-}, 120_000)
+test(
+  `the same histories on SQLite (${FILE_RUNS})`,
+  async () => {
+    expect(await firstBroken(onSqlite, FILE_RUNS, 'SQLite')).toBeNull()
+  },
+  120_000 + FILE_RUNS * 600,
+)
 
 for (const kind of POSTGRES_KINDS) {
   test.skipIf(skipsPostgres(kind))(
-    `the same histories on PostgreSQL (${kind})`,
+    `the same histories on PostgreSQL (${kind}, ${SERVER_RUNS})`,
     async () => {
       const postgres = await reusedPostgres(kind)
       try {
-        expect(await firstBroken((clock) => postgres.fresh(clock), SERVER_RUNS)).toBeNull()
+        const make: MakeStorage = (clock) => postgres.fresh(clock)
+        expect(await firstBroken(make, SERVER_RUNS, kind)).toBeNull()
       } finally {
         await postgres.close()
       }
@@ -102,6 +119,15 @@ const sabotages: Record<string, (storage: Storage) => Storage> = {
         const leased = await storage.outbox.lease(query)
         await storage.outbox.ack({ leaseId: leased.leaseId, ids: leased.events.map((e) => e.id) })
         return { ...leased, events: leased.events.slice(1) }
+      },
+    },
+  }),
+  'a sweep that throws what nobody expects': (storage) => ({
+    ...storage,
+    ledger: {
+      ...storage.ledger,
+      sweep: async () => {
+        throw new TypeError('of the store')
       },
     },
   }),

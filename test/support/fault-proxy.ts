@@ -35,6 +35,8 @@ export interface FaultProxy extends AsyncDisposable {
   readonly counts: Readonly<FaultCounts>
   /** Replaces the faults of now; `{}` heals. */
   set(faults: Faults): void
+  /** How many connections are open, both ways. */
+  open(): number
   /** Resets every connection. @returns how many. */
   cut(): number
   /** From now on nothing arrives over today's connections, and neither side is told. @returns how many. */
@@ -123,8 +125,9 @@ export async function startFaultProxy(toPort: number, seed: number): Promise<Fau
   })
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
 
+  const alive = (): Link[] => [...links].filter((link) => !link.dead)
   const cut = (): number => {
-    const cutNow = [...links].filter((link) => !link.dead)
+    const cutNow = alive()
     for (const { client, server } of links) {
       client.resetAndDestroy()
       server.destroy()
@@ -144,9 +147,10 @@ export async function startFaultProxy(toPort: number, seed: number): Promise<Fau
       for (const go of waiting) go()
       waiting = []
     },
+    open: () => alive().filter(({ server }) => server.readyState === 'open').length,
     cut,
     halfOpen() {
-      const open = [...links].filter((link) => !link.dead)
+      const open = alive()
       for (const link of open) link.dead = true
       return open.length
     },

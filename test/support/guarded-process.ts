@@ -19,7 +19,7 @@ service=
 while read -r line; do service=$line; done
 if [ -n "$service" ]; then
   kill -QUIT "$service"
-  for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$service" || break; sleep 0.3; done
+  for _ in $(seq 100); do kill -0 "$service" || break; sleep 0.3; done
   kill -KILL "$service"
 fi
 rm -rf "$1"`

@@ -17,11 +17,17 @@ export const READING: RequestReading = {
   inputEstimate: 7,
 }
 
-/** @returns what was settled, and the bytes that reached the caller. */
+/** @param leaves - the caller goes away when it has all of the pieces, before the stream has ended.
+ * @returns what was settled, and the bytes that reached the caller. */
 export async function observed(
   operation: Operation,
   pieces: readonly Uint8Array[],
-  { type = 'text/event-stream', reading = READING, watch = { observeJson, observeStream } } = {},
+  {
+    type = 'text/event-stream',
+    reading = READING,
+    watch = { observeJson, observeStream },
+    leaves = false,
+  } = {},
 ): Promise<{ end: CallEnd; out: Uint8Array }> {
   const ends: CallEnd[] = []
   let next = 0
@@ -46,6 +52,7 @@ export async function observed(
         answered: () => {},
         reading: () => {},
         delivered: () => null,
+        heldOutput: () => reading.bound.output,
         stop: () => {},
         release: () => {},
       },
@@ -56,10 +63,20 @@ export async function observed(
   const response = reading.stream
     ? watch.observeStream(observer, given)
     : watch.observeJson(observer, given)
-  const out = new Uint8Array(await response.arrayBuffer())
+  const out = leaves
+    ? await readAndLeave(response, pieces.length)
+    : new Uint8Array(await response.arrayBuffer())
   const [end] = ends
   if (end === undefined) throw new Error('nothing was settled')
   return { end, out }
+}
+
+async function readAndLeave(response: Response, count: number): Promise<Uint8Array> {
+  const reader = response.body!.getReader()
+  const seen: number[] = []
+  for (let n = 0; n < count; n++) seen.push(...((await reader.read()).value ?? []))
+  await reader.cancel()
+  return Uint8Array.from(seen)
 }
 
 /** Cuts bytes into pieces of one size. */

@@ -42,6 +42,9 @@ export function skipsPgBouncer(): boolean {
   return process.env.TENANTKEYS_REQUIRE_ALL !== '1'
 }
 
+/** As for PostgreSQL: only so that one that cannot start says so. */
+const START_MS = 60_000
+
 export async function startPgBouncer(
   server: PostgresServer,
   { users = [], settings = {} }: PgBouncerOptions = {},
@@ -100,7 +103,7 @@ export async function startPgBouncer(
     }
     await folder.close()
   }
-  for (const until = Date.now() + 10_000; ; ) {
+  for (const until = Date.now() + START_MS; ; ) {
     try {
       await admin('SHOW VERSION')
       return { port, url, admin, logs, close, [Symbol.asyncDispose]: close }

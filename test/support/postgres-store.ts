@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,7 +40,10 @@ export interface PostgresStoreOptions {
 }
 
 let made = 0
-export const loginOf = (n: number): string => `app_${process.pid}_${n}`
+/** Of this process: ids of processes come back, and roles belong to the server. */
+const OWN = randomBytes(6).toString('hex')
+/** The login role of the n-th store of this process. */
+export const loginOf = (n: number): string => `app_${OWN}_${n}`
 
 export async function postgresStore(
   database: TestDatabase,
@@ -48,7 +52,7 @@ export async function postgresStore(
   made += 1
   const schema = `tk_${made}`
   const login = loginOf(made)
-  const administrator = `admin_${process.pid}_${made}`
+  const administrator = `admin_${OWN}_${made}`
   const shared = { schema, roles: { members: [login] }, testClock: clock !== undefined }
   const setup = [
     `CREATE ROLE ${login} LOGIN`,

@@ -1,21 +1,24 @@
 /**
- * Looks for holes in the walls between tenants: what the catalogue says is open, what rows show
- * without a filter, what a pooled connection keeps of the last one.
+ * Looks for holes in the walls between tenants: what the catalogue says is open, and what rows show
+ * without a filter.
  *
  * @module
  */
 import { executorOf } from '../../src/adapters/postgres/clients.ts'
 import { Connection } from '../../src/adapters/postgres/connection.ts'
+import type { PgExecutor } from '../../src/adapters/postgres/executor.ts'
 import { Names } from '../../src/adapters/postgres/names.ts'
 import type { TestDatabase } from './postgres-server.ts'
 import type { PostgresStore } from './postgres-store.ts'
-import { seeded } from './seeded.ts'
 
 /** The connection of a store, for statements that its commands do not make. */
-export function connectionOf({ options, pool }: PostgresStore): Connection {
+export function connectionOf(
+  { options, pool }: PostgresStore,
+  executor: PgExecutor = executorOf(pool)!,
+): Connection {
   const roles = { owner: 'tk_owner', app: 'tk_app' }
   const names = new Names({ schema: options.schema!, tablePrefix: '', roles })
-  return new Connection({ executor: executorOf(pool)!, names, clock: null })
+  return new Connection({ executor, names, clock: null })
 }
 
 /** Tables whose rows the app role may touch, and the column that says whose they are. */
@@ -75,62 +78,4 @@ async function openRows(store: PostgresStore): Promise<string[]> {
     if (none.length + unset.length > 0) found.push(`rows of ${name} without a tenant`)
   }
   return found
-}
-
-/** 64 tasks on 4 connections ask for the rows of 50 tenants, while others are cut off and fail. */
-export async function crossings(
-  store: PostgresStore,
-  database: TestDatabase,
-  queries: number,
-  connection = connectionOf(store),
-) {
-  const table = connection.names.table('tenant_api_keys')
-  const sql = `SELECT tenant_id, pg_sleep(0.0002)::text FROM ${table}`
-  const TENANTS = 50
-  const counts = { queries: 0, rows: 0, crossings: 0, errors: 0, cancelled: 0, cut: 0 }
-  let running = true
-  // The very same connections are used by others of the host, without any tenant.
-  const outsider = (async () => {
-    while (running) {
-      const { rows } = await store.pool
-        .query(`SELECT tenant_id FROM ${table}`)
-        .catch(() => ({ rows: [] }))
-      counts.crossings += rows.length
-    }
-  })()
-  const canceller = (async () => {
-    for (let n = 0; running; n++) {
-      const end = n % 20 === 19 ? 'pg_terminate_backend' : 'pg_cancel_backend'
-      const rows = await database.query(
-        `SELECT ${end}(pid) FROM pg_stat_activity
-         WHERE usename = $1 AND state <> 'idle' AND query LIKE '%pg_sleep%' LIMIT 1`,
-        [store.login],
-      )
-      if (rows.length > 0) counts[n % 20 === 19 ? 'cut' : 'cancelled'] += 1
-    }
-  })()
-  const random = seeded(7)
-  const task = async (): Promise<void> => {
-    while (counts.queries < queries) {
-      const tenantId = `t${random(TENANTS)}`
-      const fate = random(100)
-      const work = connection.read(tenantId, async ({ query }) => {
-        for (let n = 0; n < 5; n++) {
-          counts.queries += 1
-          for (const row of await query(sql)) {
-            counts[row.tenant_id === tenantId ? 'rows' : 'crossings'] += 1
-          }
-        }
-        if (fate < 5) throw new Error('by the step')
-        if (fate < 10) await query('SELECT 1/0')
-      })
-      await work.catch(() => {
-        counts.errors += 1
-      })
-    }
-  }
-  await Promise.all(Array.from({ length: 64 }, task))
-  running = false
-  await Promise.all([outsider, canceller])
-  return counts
 }

@@ -51,6 +51,9 @@ export async function startProvider(answer: Answer = chatJson()): Promise<Provid
       response.destroy()
     }
   })
+  // A process that computes for seconds does not see that an idle connection was closed, and sends its
+  // next request into it: here only clients close them.
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const close = async (): Promise<void> => {

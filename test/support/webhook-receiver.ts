@@ -45,6 +45,8 @@ export async function webhookReceiver(secrets: readonly string[]): Promise<Webho
       }
     })
   })
+  // As in provider-server.ts.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const receiver: WebhookReceiver = {

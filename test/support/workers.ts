@@ -17,6 +17,8 @@ export interface Workers<Order> {
   /** Gives an order and waits for its answer; several may be under way. @throws Error when the worker
    * failed or ended. */
   tell<T>(child: ChildProcess, order: Order): Promise<T>
+  /** Waits for the next message. @throws Error when the worker ends first. */
+  next(child: ChildProcess): Promise<unknown>
   kill(child: ChildProcess): Promise<void>
   killAll(): Promise<void>
 }
@@ -78,6 +80,7 @@ export function workersOf<Order extends object>(entry: string): Workers<Order> {
       if (failed !== undefined) throw new Error(`a worker failed: ${failed}`)
       return answer as T
     },
+    next: (child) => said(child, () => true),
     kill,
     killAll,
   }

@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { forecastExhaustion } from '../../src/budgets/alerts.ts'

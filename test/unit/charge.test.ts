@@ -4,7 +4,7 @@
  * @module
  */
 import { describe, expect, test } from 'vitest'
-import { type ChargeInput, chargeFor } from '../../src/usage/charge.ts'
+import { type ChargeInput, chargeFor, unchargedParts } from '../../src/usage/charge.ts'
 import { readMarkups } from '../../src/usage/markup.ts'
 import type { PriceRow } from '../../src/usage/price.ts'
 import { ONE } from '../../src/usage/rate.ts'
@@ -301,4 +301,23 @@ describe('models that nobody priced', () => {
       )
     },
   )
+})
+
+describe('what is in no charge', () => {
+  test('is named: what has no price, and what nobody explains', () => {
+    const counts = { unattributed_tokens: 4, other_model_output_tokens: 2, billed_input: 9 }
+    expect(unchargedParts({ priceId: 'host:p/m@1 tier:odd? images? counted' }, counts)).toEqual([
+      'tier:odd',
+      'images',
+      'unattributed_tokens',
+      'other_model_output_tokens',
+    ])
+  })
+
+  test('is nothing of a call that was charged whole, or at the figure of its provider', () => {
+    expect(unchargedParts({ priceId: 'host:p/m?@1 tier:flex markup:m@1' }, {})).toEqual([])
+    expect(
+      unchargedParts({ priceId: 'host:p/m@1 use:provider' }, { unattributed_tokens: 4 }),
+    ).toEqual([])
+  })
 })

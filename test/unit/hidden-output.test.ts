@@ -9,12 +9,14 @@ import { KNOWN, operationOf } from '../support/operations.ts'
 
 const hello = [{ role: 'user', content: 'Hello' }]
 const chat = { model: 'gpt-4o', messages: hello, stream: true }
+const responses = { model: 'gpt-5.1', input: 'Hello', stream: true }
 const claude = { model: 'claude-x', max_tokens: 4096, messages: hello, stream: true }
 const contents = [{ parts: [{ text: 'Hello' }] }]
 const converse = { messages: [{ role: 'user', content: [{ text: 'Hello' }] }] }
 const off = { type: 'disabled' }
 
 const OPENAI = ['openai', '/chat/completions']
+const RESPONSES = ['openai', '/responses']
 const CLAUDE = ['anthropic', '/v1/messages']
 const GEMINI = ['google', '/v1beta/models/{model}:streamGenerateContent']
 const CONVERSE = ['bedrock', '/model/{model}/converse-stream']
@@ -44,6 +46,20 @@ const answer = (modality: string) => ({
 describe('a hold grows', () => {
   test.each<[string, string[], string, object]>([
     ['text of a model that never thinks', OPENAI, 'gpt-4o', chat],
+    ...['gpt-5.1', 'gpt-5.2-2025-12-11', 'gpt-5.4-mini', 'ft:gpt-5.1:acme'].map(
+      (model): [string, string[], string, object] => [
+        `${model} told not to reason`,
+        OPENAI,
+        model,
+        { ...chat, model, reasoning_effort: 'none' },
+      ],
+    ),
+    [
+      'the same by Responses',
+      RESPONSES,
+      'gpt-5.1',
+      { ...responses, reasoning: { effort: 'none' } },
+    ],
     ['Claude with thinking off', CLAUDE, 'claude-x', { ...claude, thinking: off }],
     [
       'Gemini 2.5 Flash with no budget to think',
@@ -75,6 +91,27 @@ describe('a hold does not grow', () => {
   test.each<[string, string[], string, object]>([
     ['audio', OPENAI, 'gpt-4o', { ...chat, modalities: ['text', 'audio'], audio: { voice: 'a' } }],
     ['a model that thinks', OPENAI, 'o3', { ...chat, model: 'o3' }],
+    ['gpt-5.1, whose default may change', OPENAI, 'gpt-5.1', { ...chat, model: 'gpt-5.1' }],
+    ...['gpt-5', 'gpt-5-mini', 'o3', 'gpt-5.1-codex', 'gpt-5.2-pro', 'gpt-5.1-chat-latest'].map(
+      (model): [string, string[], string, object] => [
+        `${model}, for which OpenAI knows no such word`,
+        OPENAI,
+        model,
+        { ...chat, model, reasoning_effort: 'none' },
+      ],
+    ),
+    [
+      'gpt-5.1 that reasons a little',
+      OPENAI,
+      'gpt-5.1',
+      { ...chat, model: 'gpt-5.1', reasoning_effort: 'low' },
+    ],
+    [
+      'Responses that say more of reasoning',
+      RESPONSES,
+      'gpt-5.1',
+      { ...responses, reasoning: { effort: 'none', mode: 'pro' } },
+    ],
     ['Claude, which may think unasked', CLAUDE, 'claude-x', claude],
     [
       'Claude that thinks as it likes',

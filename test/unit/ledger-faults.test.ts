@@ -16,6 +16,7 @@ import {
   usd,
 } from '../../src/testing/storage-conformance/ledger-bench.ts'
 import { NONE, newKey, tenants } from '../../src/testing/storage-conformance/samples.ts'
+import { FULL, printFigures } from '../support/figures.ts'
 import { seeded } from '../support/seeded.ts'
 
 const STORES: Readonly<
@@ -32,7 +33,7 @@ const STORES: Readonly<
   },
 }
 
-const OPERATIONS = process.env.TENANTKEYS_FORCE === '1' ? 100_000 : 10_000
+const OPERATIONS = FULL ? 100_000 : 10_000
 const WORKERS = 8
 
 /** Asks until there is an answer: the same request with the same ids. */
@@ -109,15 +110,29 @@ describe.each(Object.keys(STORES))('%s', (name) => {
     const worker = async (): Promise<void> => {
       while (model.operations < OPERATIONS) await callOnce()
     }
+    const startedMs = performance.now()
     await Promise.all(Array.from({ length: WORKERS }, worker))
+    const seconds = Math.round((performance.now() - startedMs) / 1000)
+    const query = { tenantId, fromMs: null, untilMs: null, by: [] }
+    const [total] = await inner.usage.totals(query)
+    const line = await bench.line()
+    printFigures({
+      store: name,
+      operations: model.operations,
+      'messages lost': dropped.count,
+      refused: answers.length,
+      settled: model.usage,
+      'posted, above the model': line.posted - model.posted,
+      'held, above the model': line.held - model.held,
+      'usage rows, above the model': (total?.calls ?? 0) - model.usage,
+      seconds,
+    })
 
     expect(model.operations).toBeGreaterThanOrEqual(OPERATIONS)
     expect(dropped.count).toBeGreaterThan(OPERATIONS / 10)
     expect(answers.length).toBeGreaterThan(0)
     await bench.expect(model.posted, model.held)
     expect(model.posted).toBeLessThanOrEqual(limit)
-    const query = { tenantId, fromMs: null, untilMs: null, by: [] }
-    const [total] = await inner.usage.totals(query)
     expect(total).toMatchObject({ calls: model.usage, costNanoUsd: model.posted })
 
     // Holds whose caller is gone come back, once.

@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatUsd, isAmount, MAX_AMOUNT, NANO_PER_USD, parseUsd } from '../../src/budgets/money.ts'

@@ -16,6 +16,34 @@ const GOOD: TenantKeysOptions = {
 }
 
 describe('readOptions', () => {
+  test.each([
+    [{ apiKey: PLATFORM_SECRET, baseUrl: PLATFORM_SECRET }, 'openai', 'baseUrl'],
+    [{ key: PLATFORM_SECRET }, 'openai', 'key'],
+    [{ region: 'eu-central-1' }, 'bedrock', 'apiKey'],
+  ])(
+    'a platform credential %# with other fields is told which there are, and no value',
+    (value, id, name) => {
+      const fields = {
+        openai: 'the fields of openai: apiKey, endpoint (optional)',
+        bedrock: 'the fields of bedrock: apiKey, region, endpoint (optional)',
+      }
+      let thrown: unknown
+      try {
+        readOptions({ ...GOOD, platformCredentials: { [id]: value } as never })
+      } catch (error) {
+        thrown = error
+      }
+      expect(thrown).toMatchObject({
+        code: 'TK_CONFIG_INVALID',
+        details: {
+          field: `options.platformCredentials.${id}.${name}`,
+          hint: fields[id as 'openai'],
+        },
+      })
+      expect(JSON.stringify(thrown) + String(thrown)).not.toContain(PLATFORM_SECRET)
+    },
+  )
+
   test('fills in the defaults that the documentation names', () => {
     expect(readOptions(GOOD)).toMatchObject({
       brand: 'tk',

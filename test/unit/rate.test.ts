@@ -62,7 +62,6 @@ describe.each(Object.entries(STORES))('%s', (_, make) => {
       expect(early).toBe(0)
       expect(Math.min(taken.length, refused)).toBeGreaterThan(REQUESTS / 20)
     },
-    120_000,
   )
 })
 

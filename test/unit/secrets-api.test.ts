@@ -12,6 +12,24 @@ async function api() {
 }
 
 describe('the value of a credential', () => {
+  test.each([
+    ['a field of another name', { apiKey: CANARY, baseUrl: CANARY }, 'value.baseUrl'],
+    ['a required field left out', { endpoint: 'https://llm.acme.example' }, 'value.apiKey'],
+    ['nothing', {}, 'value.apiKey'],
+  ])(
+    '%s is refused by its name, with the fields that there are, and no value',
+    async (_, value, field) => {
+      const { secrets, storage } = await api()
+      const error = await secrets.put({ ...REF, value }).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({
+        code: 'TK_INPUT_INVALID',
+        details: { field, hint: 'the fields of openai: apiKey, endpoint (optional)' },
+      })
+      expect(JSON.stringify(error) + String(error)).not.toMatch(/CANARY|acme/)
+      expect(await storage.secrets.get({ ...REF, name: 'default' })).toBeNull()
+    },
+  )
+
   test('T-L3 with a getter that throws is refused, without the text of its error', async () => {
     const { secrets, storage } = await api()
     const value = {

@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {

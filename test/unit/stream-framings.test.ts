@@ -1,3 +1,4 @@
+import '../support/same-draws.ts'
 import {
   BedrockRuntimeClient,
   type BedrockRuntimeClientConfig,
@@ -92,6 +93,24 @@ describe('AWS event streams', () => {
         quality: 'estimated',
         tokens: { input: READING.inputEstimate },
       })
+    }
+  })
+
+  test('left inside of a frame: what came of its text is counted, also in its wrapping', async () => {
+    const delta = {
+      type: 'content_block_delta',
+      delta: { type: 'text_delta', text: 'one two three' },
+    }
+    const cases = [
+      ['converse-stream', awsFrame('contentBlockDelta', { delta: { text: 'one two three' } })],
+      ['invoke-with-response-stream', awsChunk(delta)],
+    ] as const
+    for (const [path, frame] of cases) {
+      const operation = operationOf('bedrock', `/model/{model}/${path}`)
+      const cut = [new Uint8Array(frame.subarray(0, -8))]
+      const { end } = await observed(operation, cut, { type: AWS, leaves: true })
+      expect(end).toMatchObject({ outcome: 'aborted', quality: 'estimated' })
+      expect(end.tokens.output).toBeGreaterThan(3)
     }
   })
 
@@ -204,6 +223,38 @@ describe('what is no event stream', () => {
     })
   })
 
+  test.each([
+    ['JSON', json],
+    ['a line of JSON each', `${json}\n${json}\n`],
+    ['HTML without an empty line', '<!doctype html>\n<html>\n<p>Something is wrong</p>'],
+    ['a single byte', '<'],
+  ])(
+    'counts as delivered text also where it is left before any empty line: %s',
+    async (_, text) => {
+      const bytes = new TextEncoder().encode(text)
+      for (const type of ['text/event-stream', 'application/x-ndjson', 'text/plain']) {
+        const { end } = await observed(chat, pieces(bytes, 7), { type, leaves: true })
+        expect(end).toMatchObject({
+          outcome: 'aborted',
+          quality: 'estimated',
+          tokens: { output: Math.ceil(bytes.length / 3) },
+        })
+      }
+    },
+  )
+
+  test('an event that was cut counts as far as it came, and its frame does not', async () => {
+    const whole = 'data: {"choices":[{"index":0,"delta":{"content":"one two three"}}]}\n\n'
+    for (let length = 1; length < whole.length; length++) {
+      const bytes = new TextEncoder().encode(whole.slice(0, length))
+      const { end } = await observed(chat, [bytes], { leaves: true })
+      expect(end).toMatchObject({ outcome: 'aborted', quality: 'estimated' })
+      // Thirteen bytes, and the token that ends an answer.
+      expect(end.tokens.output).toBeLessThanOrEqual(6)
+      if (whole.slice(0, length).includes('three')) expect(end.tokens.output).toBe(6)
+    }
+  })
+
   test('is not a stream with a line in it that nobody knows: that one is measured', async () => {
     const usage = { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 }
     const events = [`data: {"choices":[],"usage":${JSON.stringify(usage)}}`, 'data: [DONE]']
@@ -263,6 +314,38 @@ describe('streams that are a JSON list', () => {
         quality: 'measured',
         tokens: { input: 9, output: 6, reasoning: 4 },
       })
+    },
+  )
+
+  test.each([1, 97, 4000])('%d bytes at a time: a single object is an answer too', async (size) => {
+    const { end } = await read(JSON.stringify(answer[1], null, 2), size)
+    expect(end).toMatchObject({
+      outcome: 'completed',
+      quality: 'measured',
+      tokens: { input: 9, output: 6, reasoning: 4 },
+    })
+  })
+
+  test.each([
+    ['a list', (text: string) => `[${text}`],
+    ['an object alone', (text: string) => text],
+  ])('left inside of an element: what came of it is counted, of %s', async (_, shape) => {
+    const text = shape(JSON.stringify(chunk('one two three four', {})))
+    const cut = text.slice(0, text.indexOf('four'))
+    const { end } = await observed(operation, pieces(new TextEncoder().encode(cut), 7), {
+      type: 'application/json',
+      leaves: true,
+    })
+    // Fourteen bytes, and the token that ends an answer.
+    expect(end).toMatchObject({ outcome: 'aborted', quality: 'estimated', tokens: { output: 6 } })
+  })
+
+  test.each(['<html><p>Something is wrong</p></html>', '"a text {with} [brackets]"', '] nothing'])(
+    'what is neither list nor object counts as delivered text: %s',
+    async (text) => {
+      const { end } = await read(text, 7)
+      expect(end).toMatchObject({ outcome: 'broken', quality: 'estimated' })
+      expect(end.tokens.output).toBeGreaterThanOrEqual(Math.floor((text.length - 6) / 3))
     },
   )
 

@@ -44,6 +44,36 @@ describe('parse', () => {
     expect(read).not.toBe(input)
   })
 
+  test.each<[string, unknown, string]>([
+    ['at the top', { id: 'a', nmae: 'b' }, 'the fields here: id, name, actor, at, list, kind'],
+    ['inside of a list', { id: 'a', list: [{ n: 1, m: 2 }] }, 'the fields here: n'],
+  ])('a field that is not known gets the names of those that are: %s', (_, value, hint) => {
+    expect(() => parse(schema, value)).toThrow(
+      expect.objectContaining({ details: expect.objectContaining({ hint }) }),
+    )
+  })
+
+  test('what is behind defaults, records and transforms is found as well; no value is repeated', () => {
+    const inner = z.strictObject({ a: z.string().optional() })
+    const around = z.strictObject({
+      record: z.record(z.string(), inner).default({}),
+      piped: inner.transform(String).optional(),
+      maybe: z.union([inner, z.string()]).optional(),
+    })
+    const secret = 'sk-obviously-fake-0123456789'
+    const hintOf = (value: unknown): unknown => {
+      try {
+        return parse(around, value)
+      } catch (error) {
+        expect(JSON.stringify(error)).not.toContain(secret)
+        return TenantKeysError.isInstance(error) && (error.details.hint ?? null)
+      }
+    }
+    expect(hintOf({ record: { x: { b: secret } } })).toBe('the fields here: a')
+    expect(hintOf({ piped: { b: secret } })).toBe('the fields here: a')
+    expect(hintOf({ maybe: { b: secret } })).toBeNull()
+  })
+
   test.each<[string, unknown, string, string]>([
     ['nothing', undefined, '(argument)', 'expected object'],
     ['a list', [], '(argument)', 'expected object'],

@@ -25,6 +25,7 @@ function watched(bytes: readonly number[], breaks = false): Watched {
     { highWaterMark: 0 },
   )
   const watcher: BodyWatcher = {
+    waiting: () => {},
     // Every second chunk has to be waited for.
     chunk: (value) => {
       if (value[0] === 50) throw new Error('the hold is lost')

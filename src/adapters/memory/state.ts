@@ -102,9 +102,9 @@ export class MemoryState {
     this.#closed = true
   }
 
-  /** Never backwards, also when the host's clock is (ST-4). */
+  /** Whole, and never backwards, also when the host's clock is (ST-4). */
   nowMs(): number {
-    this.#highWaterMs = Math.max(this.#highWaterMs, this.#clock.nowMs())
+    this.#highWaterMs = Math.max(this.#highWaterMs, Math.floor(this.#clock.nowMs()))
     return this.#highWaterMs
   }
 

@@ -53,6 +53,9 @@ export function copy<T>(value: T): T {
   if (Array.isArray(value)) return value.map(copy) as T
   // Spread first: eight times as fast as building the object entry by entry.
   const out = { ...value } as Record<string, unknown>
-  for (const name of Object.keys(out)) out[name] = copy(out[name])
+  for (const name of Object.keys(out)) {
+    // What is no object is copied already; writing each field again is most of the work.
+    if (typeof out[name] === 'object') out[name] = copy(out[name])
+  }
   return out as T
 }

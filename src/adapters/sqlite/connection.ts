@@ -96,7 +96,10 @@ export class Connection {
     let { epoch } = before
     let keep = before.nowMs - before.clockMs >= CLOCK_LAG_MS
     const result = step({
-      ...before,
+      client,
+      nowMs: before.nowMs,
+      epoch: before.epoch,
+      clockMs: before.clockMs,
       raiseEpoch: () => {
         epoch = before.epoch + 1
       },
@@ -158,9 +161,9 @@ export class Connection {
     return { client, nowMs: this.#nowMs(), epoch: this.#epoch, clockMs }
   }
 
-  /** Never backwards, also when the host's clock is, also over restarts (ST-4, T-K8). */
+  /** Whole, and never backwards, also when the host's clock is, also over restarts (ST-4, T-K8). */
   #nowMs(): number {
-    this.#highWaterMs = Math.max(this.#highWaterMs, this.#options.clock.nowMs())
+    this.#highWaterMs = Math.max(this.#highWaterMs, Math.floor(this.#options.clock.nowMs()))
     return this.#highWaterMs
   }
 

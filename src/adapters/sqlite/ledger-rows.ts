@@ -27,7 +27,7 @@ import { addEvent } from './also.ts'
 import type { SqliteClient, SqliteRow } from './client.ts'
 import { SqliteRowReader } from './decode.ts'
 import { addEntry, findEntry } from './entry-rows.ts'
-import { findTenant, historyOf } from './rows.ts'
+import { findPath, historyOf } from './rows.ts'
 import { addUsage, findUsage, repriceRow } from './usage-rows.ts'
 
 /** What is known of a row in this transaction. */
@@ -64,7 +64,7 @@ export class SqliteLedgerRows implements RepriceRows {
   tenantPath(tenantId: string): readonly string[] {
     let path = this.#paths.get(tenantId)
     if (!path) {
-      path = findTenant(this.#client, tenantId)?.path ?? []
+      path = findPath(this.#client, tenantId) ?? []
       this.#paths.set(tenantId, path)
     }
     return path
@@ -312,6 +312,11 @@ export function holdOf(columns: SqliteRow): Hold {
   }
 }
 
+/** Named one by one: a list of names as the replacer costs each text a microsecond. */
+function callText({ callId, keyId, scope, provider, model, priceId }: CallIds): string {
+  return JSON.stringify({ callId, keyId, scope, provider, model, priceId })
+}
+
 function writeHold(client: SqliteClient, { row, stored }: Cached<Hold>): void {
   const changing = [
     row.state,
@@ -334,7 +339,7 @@ function writeHold(client: SqliteClient, { row, stored }: Cached<Hold>): void {
     row.paidBy,
     amountsText(row.asked),
     row.createdAtMs,
-    JSON.stringify(row.call, CALL_FIELDS),
+    callText(row.call),
     ...changing,
   )
 }

@@ -5,6 +5,7 @@
  */
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { TenantRecord } from '../../storage/records.ts'
+import { isTextList } from '../../storage/stored-json.ts'
 import { recordReaders } from '../../storage/stored-records.ts'
 import type { SqliteClient, SqliteRow } from './client.ts'
 import { SqliteRowReader } from './decode.ts'
@@ -14,6 +15,14 @@ const FIND_TENANT = 'SELECT * FROM tk_tenants WHERE id = ?'
 export function findTenant(client: SqliteClient, tenantId: string): TenantRecord | null {
   const row = client.get(FIND_TENANT, tenantId)
   return row && tenantOf(row)
+}
+
+const FIND_PATH = 'SELECT path FROM tk_tenants WHERE id = ?'
+
+/** Ids from the root down to the tenant; `null`: there is no such tenant. */
+export function findPath(client: SqliteClient, tenantId: string): readonly string[] | null {
+  const row = client.get(FIND_PATH, tenantId)
+  return row && new SqliteRowReader('tk_tenants', row).json('path', isTextList)
 }
 
 /** @throws TenantKeysError TK_TENANT_NOT_FOUND */

@@ -10,7 +10,7 @@ import {
   type Percentiles,
   runCrashTest,
 } from '../crash-test/run.ts'
-import { EXIT, type ExitCode, UsageError } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit.ts'
 import type { Output } from '../output.ts'
 import type { Store } from '../stores/store.ts'
 import { driftFinding } from './drift-finding.ts'
@@ -28,17 +28,17 @@ export async function crashTest(
     const { progress, tick } = output
     const { signal } = interrupt
     const result = await runCrashTest(store, settings, { signal, progress, tick })
-    if (result.settled === 0) throw new UsageError('No call was made in that time; use --seconds.')
     const passed = isClean(result)
     print(store, settings, result, output)
     output.line()
     output.line(passed ? output.styled('green', 'PASSED') : output.styled('red', 'FAILED'))
     if (passed && result.settled < FEW)
-      output.line('With so few calls that says little: use --seconds.')
+      output.line('With so few calls that says little: use --seconds or --calls.')
     output.document(documentOf(store, settings, result))
     return passed ? EXIT.ok : EXIT.findings
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error
+    // Something that went wrong meanwhile is told: what was made may still be there.
+    if (!interrupt.signal.aborted || !isAbort(error)) throw error
     output.progress('Interrupted; everything was taken away again.')
     return EXIT.interrupted
   } finally {
@@ -46,6 +46,8 @@ export async function crashTest(
     process.off('SIGTERM', stop)
   }
 }
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError'
 
 /** Calls below which a pass is no news. */
 const FEW = 1000

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type BudgetDrift, checkBudgets } from '../../budgets/check.ts'
 import { TenantKeysError } from '../../kernel/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
-import type { Store } from '../stores/store.ts'
+import type { Scratch, Store } from '../stores/store.ts'
 import { Fleet } from './fleet.ts'
 import { openJournal, readJournals } from './journal.ts'
 import { judge, type Verdict } from './judge.ts'
@@ -19,6 +19,8 @@ import { ROOT, setScene, topUp } from './scene.ts'
 
 export interface CrashTestSettings {
   readonly seconds: number
+  /** It does not end before so many calls are settled: a slow machine takes longer. */
+  readonly calls: number
   readonly processes: number
   readonly callers: number
 }
@@ -80,9 +82,19 @@ export async function runCrashTest(
     await scratch.store.migrate()
     return await runIn(scratch.store, { settings, folder, ...told })
   } finally {
-    told.progress('Taking the scratch place away ...')
-    await scratch.remove()
     rmSync(folder, { recursive: true, force: true })
+    told.progress('Taking the scratch place away ...')
+    await remove(scratch, told)
+  }
+}
+
+/** Who cannot take away what was made says what is left. */
+async function remove(scratch: Scratch, { progress }: Pick<Context, 'progress'>): Promise<void> {
+  try {
+    await scratch.remove()
+  } catch (error) {
+    progress(`Could not take it away; this is left: ${scratch.name}`)
+    throw error
   }
 }
 
@@ -135,9 +147,11 @@ async function workInFleet(scratch: Store, storage: Storage, context: Context): 
       const failure = fleet.failure
       if (failure)
         throw new TenantKeysError(failure, { reason: 'a worker process could not go on' })
-      if (nowMs - startedMs >= settings.seconds * 1000) break
+      const inTime = (nowMs - startedMs) / 1000 / settings.seconds
+      const done = Math.min(inTime, tally.settled / settings.calls)
+      if (done >= 1) break
       // In the last third nothing is credited: the narrow budgets come to their end and stay there.
-      if (nowMs - startedMs < (settings.seconds * 1000 * 2) / 3) await topUp(storage, round)
+      if (done < 2 / 3) await topUp(storage, round)
       if (nowMs - killedAtMs >= KILL_EVERY_MS && (await fleet.killOne())) {
         kills++
         killedAtMs = nowMs
@@ -197,6 +211,10 @@ class Tally {
 
   get calls(): number {
     return this.#sums.admitted
+  }
+
+  get settled(): number {
+    return this.#sums.acknowledged
   }
 
   add({ reserveMs, settleMs, failed: _, ...counts }: WorkerReport): void {

@@ -79,6 +79,10 @@ function scratchOf(spec: PostgresSpec): Scratch {
       : { owner: `${schema}_owner`, app: `${schema}_app`, members: [userOf(spec.url)] }
   return {
     store: postgresStore({ ...spec, schema, roles }),
+    name:
+      roles === 'single'
+        ? `schema ${schema}`
+        : `schema ${schema}, roles ${roles.owner}, ${roles.app}`,
     remove: () =>
       using(spec.adminUrl ?? spec.url, ({ client }) =>
         dropInstallation(

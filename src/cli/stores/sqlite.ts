@@ -36,6 +36,7 @@ export function sqliteStore(file: string): Store {
       const scratch = join(dirname(file), name)
       return {
         store: sqliteStore(scratch),
+        name: scratch,
         remove: async () => {
           for (const end of ['', '-wal', '-shm']) rmSync(scratch + end, { force: true })
         },

@@ -27,6 +27,8 @@ export interface Store {
 
 export interface Scratch {
   readonly store: Store
+  /** What somebody has to take away when we could not. */
+  readonly name: string
   /** Takes everything away; may be called twice. */
   remove(): Promise<void>
 }

@@ -30,6 +30,8 @@ export interface ChatDialect {
   readonly usage?: UsageFormat
   /** Models whose reasoning a stream does not show; default: none. */
   readonly hidesReasoning?: RegExp
+  /** Of these, models that do not reason at `reasoning_effort: 'none'`; default: none. */
+  readonly stopsReasoning?: RegExp
   /** Models that count an image several times, and how often; default: none. */
   readonly imageFactors?: readonly (readonly [models: RegExp, factor: number])[]
   /** Further fields of a request that are text or settings, separated by blanks. */
@@ -130,6 +132,9 @@ function readChat(dialect: ChatDialect, text: string, modelInPath: string | null
         stream,
         body: sent,
         hidesUsageChunk,
+        ...(request.reasoning_effort === 'none' && dialect.stopsReasoning?.test(model)
+          ? { hidesOutput: false }
+          : {}),
         bound: {
           input,
           output: checkedTotal(body, choices * output.perChoice, { model, field }),

@@ -31,6 +31,8 @@ export interface ResponsesDialect {
   readonly usage?: UsageFormat
   /** Models whose reasoning a stream does not show; default: none. */
   readonly hidesReasoning?: RegExp
+  /** Of these, models that do not reason at `reasoning: { effort: 'none' }`; default: none. */
+  readonly stopsReasoning?: RegExp
   /** Models that count an image several times, and how often; default: none. */
   readonly imageFactors?: readonly (readonly [models: RegExp, factor: number])[]
 }
@@ -163,6 +165,9 @@ function readResponses(dialect: ResponsesDialect, text: string): RequestDraft {
         stream,
         body: sent,
         hidesUsageChunk: false,
+        ...(turnsReasoningOff(request.reasoning) && dialect.stopsReasoning?.test(model)
+          ? { hidesOutput: false }
+          : {}),
         bound: {
           input: checkedTotal(body, input, { model, field: field ?? 'input' }),
           output: checkedTotal(body, output.tokens, { model, field: 'max_output_tokens' }),
@@ -178,6 +183,12 @@ function readResponses(dialect: ResponsesDialect, text: string): RequestDraft {
       }
     },
   }
+}
+
+/** Nothing else in it: another setting may ask for reasoning in another way. */
+function turnsReasoningOff(reasoning: unknown): boolean {
+  const given = asObject(reasoning)
+  return given !== null && given.effort === 'none' && Object.keys(given).length === 1
 }
 
 /** @throws TenantKeysError TK_PRICE_MISSING for what token prices leave out. */

@@ -24,6 +24,8 @@ export interface FrameEvent {
 /** A reader of such a stream. It never throws: what is no frame ends the reading. */
 export function awsEventStream(onEvent: (event: FrameEvent) => void): {
   feed(bytes: Uint8Array): void
+  /** No more comes: a frame that has not ended is read as far as it goes. */
+  cut(): void
   /** Bytes that came when the reading had ended. */
   unread(): number
 } {
@@ -60,7 +62,17 @@ export function awsEventStream(onEvent: (event: FrameEvent) => void): {
     }
     pending.append(all.subarray(from))
   }
-  return { feed, unread: () => unread }
+  const cut = (): void => {
+    const frame = pending.take()
+    if (frame.length <= PRELUDE) return
+    const headers = new DataView(frame.buffer, frame.byteOffset).getUint32(4)
+    if (frame.length <= PRELUDE + headers) return
+    const type = eventType(frame.subarray(PRELUDE, PRELUDE + headers))
+    const payload = new TextDecoder().decode(frame.subarray(PRELUDE + headers))
+    // Without its type: an event that ends the stream does so when all of it came.
+    onEvent({ data: unwrapped(type, payload).data })
+  }
+  return { feed, cut, unread: () => unread }
 }
 
 /** The header `:event-type`. All that these services send are strings; at another type it stops. */
@@ -84,10 +96,12 @@ function eventType(headers: Uint8Array): string | undefined {
 function unwrapped(event: string | undefined, data: string): FrameEvent {
   if (event === undefined) return { data }
   if (event !== 'chunk') return { event, data }
-  const base64 = /"bytes":\s*"([A-Za-z0-9+/=]*)"/.exec(data)?.[1]
+  const base64 = /"bytes":\s*"([A-Za-z0-9+/=]*)/.exec(data)?.[1]
   if (base64 === undefined) return { event, data }
   try {
-    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))
+    // Of one that was cut what can be decoded.
+    const whole = base64.slice(0, base64.length - (base64.length % 4))
+    const bytes = Uint8Array.from(atob(whole), (letter) => letter.charCodeAt(0))
     return { data: new TextDecoder().decode(bytes) }
   } catch {
     return { event, data }

@@ -1,6 +1,7 @@
 /**
- * Reads a JSON list element by element as it passes, as Gemini sends it without `alt=sse`. Only looked
- * at, never rewritten.
+ * Reads a JSON list element by element as it passes, as Gemini sends it without `alt=sse`. What is no
+ * list but objects, one or one behind the other, is read as its elements. Only looked at, never
+ * rewritten.
  *
  * @module
  */
@@ -9,14 +10,20 @@ import type { FrameEvent } from './aws-event-stream.ts'
 /** An element this long is not waited for, in UTF-16 units: an image of some MB is shorter. */
 const MAX_ELEMENT = 64 * 1024 * 1024
 
-/** A reader of such a stream. It never throws; what is no list has no elements. */
+/** What may stand between elements. */
+const BETWEEN = ' \n\r\t,'
+
+/** A reader of such a stream. It never throws; what is neither list nor object has no elements. */
 export function jsonArrayStream(onEvent: (event: FrameEvent) => void): {
   feed(text: string): void
-  /** Length of what came in an element that is too long, and behind it. */
+  /** No more comes: an element that has not ended is read as far as it goes. */
+  cut(): void
+  /** Length of what came in an element that is too long, and behind it, and of what is no element. */
   unread(): number
 } {
-  /** Depth 1 is inside the list, 2 inside an element. */
+  /** How many brackets are open. Elements open at `base`: 1 in a list, 0 where there is none. */
   let depth = 0
+  let base = 0
   let inString = false
   let escaped = false
   let element = ''
@@ -29,29 +36,37 @@ export function jsonArrayStream(onEvent: (event: FrameEvent) => void): {
     }
     let from = 0
     for (let at = 0; at < text.length; at++) {
-      const letter = text[at]
-      if (inString) {
-        if (escaped) escaped = false
-        else if (letter === '\\') escaped = true
-        else if (letter === '"') inString = false
-      } else if (letter === '"') inString = true
-      else if (letter === '[' || letter === '{') {
-        if (depth === 1) from = at
+      const letter = text[at]!
+      const isOpening = !inString && (letter === '[' || letter === '{')
+      const isClosing = !inString && (letter === ']' || letter === '}')
+      if (isOpening) {
+        if (depth === 0 && letter === '[') base = 1
+        else if (depth === base) from = at
         depth++
-      } else if (letter === ']' || letter === '}') {
+      } else if (isClosing && depth > 0) {
         depth--
-        if (depth === 1) {
+        if (depth === base) {
           onEvent({ data: element + text.slice(from, at + 1) })
           element = ''
         }
+      } else {
+        // A text or a number as element, or what is no JSON at all.
+        if (depth <= base && (inString || !BETWEEN.includes(letter))) unread++
+        if (escaped) escaped = false
+        else if (inString && letter === '\\') escaped = true
+        else if (letter === '"') inString = !inString
       }
     }
-    if (depth >= 2) element += text.slice(from)
+    if (depth > base) element += text.slice(from)
     if (element.length > MAX_ELEMENT) {
       isBroken = true
-      unread = element.length
+      unread += element.length
       element = ''
     }
   }
-  return { feed, unread: () => unread }
+  const cut = (): void => {
+    if (element !== '') onEvent({ data: element })
+    element = ''
+  }
+  return { feed, cut, unread: () => unread }
 }

@@ -203,6 +203,18 @@ export const epochCases: readonly ConformanceCase[] = [
     },
   },
   {
+    title: 'ST-4 of a clock that tells parts of a millisecond a store takes the whole ones',
+    run: async ({ storage, clock }) => {
+      const startMs = clock.nowMs()
+      clock.set(startMs + 0.75)
+      assert.equal((await storage.epoch()).nowMs, startMs)
+      if (storage.epochNow) assert.equal(storage.epochNow().nowMs, startMs)
+      await tenants(storage, 'first')
+      assert.equal(there(await storage.tenants.get('first')).createdAtMs, startMs)
+      assert.equal(await storage.ledger.sweep(1), 0)
+    },
+  },
+  {
     title: 'ST-4 rows written after the clock stepped back are not older than those before',
     run: async ({ storage, clock }) => {
       await tenants(storage, 'first')

@@ -9,7 +9,7 @@ import { type ConformanceCase, there } from './case.ts'
 import { keyIdOf, NONE, newKey, tenants } from './samples.ts'
 
 /** A push takes milliseconds; this only ends a suite that would wait for ever. */
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 
 /** Counts the calls of a listener, and waits for the next. */
 function listening(storage: Storage) {

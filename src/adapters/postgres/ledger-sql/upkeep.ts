@@ -102,7 +102,8 @@ DECLARE
   before_ms bigint := ${names.fn('tk_now_v1')}(test_now) - (args->>'olderThanMs')::bigint;
   pruned bigint;
 BEGIN
-  DELETE FROM ${names.table('tk_holds')} d WHERE d.id IN (
+  -- Picked once: as a subquery of a condition it may be run again for every row, past the limit.
+  WITH over AS MATERIALIZED (
     SELECT h.id FROM ${names.table('tk_holds')} h
     LEFT JOIN ${names.table('api_key_usage_logs')} u ON u.tenant_id = h.tenant_id AND u.id = h.id
     WHERE h.expires_at_ms <= before_ms
@@ -111,7 +112,9 @@ BEGIN
       AND NOT EXISTS (SELECT 1 FROM ${names.table('tk_outbox')} o WHERE o.id = h.id)
       AND NOT EXISTS (SELECT 1 FROM ${names.table('tk_outbox')} o
         WHERE o.id > h.id || '.' AND o.id < h.id || '/')
-    ORDER BY h.id LIMIT (args->>'limit')::bigint FOR UPDATE OF h SKIP LOCKED);
+    ORDER BY h.id LIMIT (args->>'limit')::bigint FOR UPDATE OF h SKIP LOCKED
+  )
+  DELETE FROM ${names.table('tk_holds')} d USING over WHERE d.id = over.id;
   GET DIAGNOSTICS pruned = ROW_COUNT;
   RETURN to_jsonb(pruned);
 END`,

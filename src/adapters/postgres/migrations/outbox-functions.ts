@@ -31,7 +31,7 @@ DECLARE
   now_ms bigint := ${names.fn('tk_now_v1')}(test_now);
   answer jsonb;
 BEGIN
-  WITH free AS (
+  WITH free AS MATERIALIZED (
     SELECT o.sequence FROM ${box} o
     WHERE o.leased_until_ms <= now_ms AND o.quarantined_at_ms IS NULL
     ORDER BY o.sequence LIMIT (args->>'limit')::bigint FOR UPDATE SKIP LOCKED
