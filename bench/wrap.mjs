@@ -13,7 +13,7 @@ import { compare, inTurn, LONG } from './lib/measure.mjs'
 import { row } from './lib/rows.mjs'
 import { importPackage } from './lib/subject.mjs'
 
-/** Of each client. More made no figure better, and took each of the processes ten seconds. */
+/** Of each client. V8 goes on optimising for some thousands more; each thousand costs all ten processes a second or so. */
 const WARM_UP_CALLS = 4_000
 
 /** `canned`: reserve and settle say yes and keep nothing; see {@link cannedLedger}. */

@@ -67,19 +67,23 @@ export function setLimit(rows: LedgerRows, { tenantId, limit, ...key }: NewLimit
  *
  * @param counter - as stored: its period may have ended without a call that rolled it.
  * @param history - of this counter, in any order.
+ * @param isOver - whether it has; said by who rolls it, whose rules of the zone may be others than ours.
  */
 export function periodsOf(
   counter: Counter,
   history: readonly PeriodHistory[],
-  { nowMs, limit }: { readonly nowMs: number; readonly limit: number },
+  { isOver, limit }: { readonly isOver: boolean; readonly limit: number },
 ): BudgetPeriods {
   const { accountId, unit, window, periodStartMs, posted, held } = counter
-  const isOver = periodStartMs < periodOf(window, counter.zone, nowMs).startMs
   const last = { accountId, unit, window, periodStartMs, posted, held }
   const ended = isOver ? [last, ...history] : [...history]
   ended.sort((a, b) => b.periodStartMs - a.periodStartMs)
   return { limit: counter.limit, ended: ended.slice(0, limit) }
 }
+
+/** Whether the next call would start another period of this counter. */
+export const isPeriodOver = ({ window, zone, periodStartMs }: Counter, nowMs: number): boolean =>
+  periodStartMs < periodOf(window, zone, nowMs).startMs
 
 /** What `LedgerCommands.budgets` answers: by account id, unit, window, rolled to the present. */
 export function budgetsOf(rows: LedgerRows, accountIds: Iterable<string>): LineState[] {

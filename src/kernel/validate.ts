@@ -85,6 +85,18 @@ function pathOf(path: readonly PropertyKey[]): string {
   return text === '' ? ARGUMENT : text
 }
 
+/** What an error says of a credential whose fields are not those of its provider, for example `the fields
+ * of openai: apiKey, endpoint (optional)`. */
+export function fieldsHint(provider: {
+  readonly id: string
+  readonly credential: Readonly<Record<string, { readonly required: boolean }>>
+}): string {
+  const names = Object.entries(provider.credential).map(([name, { required }]) =>
+    required ? name : `${name} (optional)`,
+  )
+  return `the fields of ${provider.id}: ${names.join(', ')}`
+}
+
 /** Field names come from the caller too: only what an identifier may hold is repeated. */
 export const printable = (name: string): string =>
   name.replace(/[^A-Za-z0-9_$:.-]/g, '?').slice(0, 64)

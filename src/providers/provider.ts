@@ -33,7 +33,7 @@ export interface Provider {
    * one are refused. Default none. */
   readonly unpricedHeaders?: readonly string[]
   /** True for servers that people run themselves, so that nobody is billed by what they report: usage
-   * above what a call could use is capped (docs/decisions/0060). Default false: it is the bill. */
+   * above what a call could use is capped (docs/decisions/0034). Default false: it is the bill. */
   readonly selfHosted?: boolean
   /** Operations that can be metered; everything else is refused. */
   readonly operations: readonly Operation[]

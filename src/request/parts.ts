@@ -138,7 +138,7 @@ export interface CredentialChoice {
   readonly secret: SecretInfo | null
   /** Where it may go; no trailing slash. */
   readonly baseUrl: string
-  /** True where nobody is billed by what this server reports (docs/decisions/0060). */
+  /** True where nobody is billed by what this server reports (docs/decisions/0034). */
   readonly capsUsage: boolean
   /** What the provider may need to route the request, such as a deployment. */
   readonly publicFields: Readonly<Record<string, string>>

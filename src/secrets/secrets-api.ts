@@ -6,8 +6,14 @@
 import * as z from 'zod'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { Secret } from '../kernel/secret.ts'
-import { actorSchema, idSchema, pageFields, parse, printable } from '../kernel/validate.ts'
-import { fieldsHint } from '../providers/credential-fields.ts'
+import {
+  actorSchema,
+  fieldsHint,
+  idSchema,
+  pageFields,
+  parse,
+  printable,
+} from '../kernel/validate.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { Page } from '../storage/storage.ts'
 import { maskSecret } from './masking.ts'

@@ -1,5 +1,5 @@
 /**
- * Usage that nobody is billed by (docs/decisions/0060). Of a server that a tenant named, or that
+ * Usage that nobody is billed by (docs/decisions/0034). Of a server that a tenant named, or that
  * somebody runs himself, a figure above what the call could use is a lie or a defect: it is charged at
  * what was held, marked, and kept beside the charge. So no such server can push a budget past its limit.
  *

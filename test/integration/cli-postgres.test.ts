@@ -243,6 +243,39 @@ describe.skipIf(skipsPostgres(KIND))(`the command on PostgreSQL, ${KIND}`, () =>
     ])
   })
 
+  test.each([
+    ['of somebody', 'cli_other', /belongs to cli_other, and \S+ may not use it/],
+    ['of a superuser', 'postgres', /belongs to postgres, and \S+ may not use it/],
+  ])('doctor names a schema that was given to %s else, and ends with 1', async (_, to, text) => {
+    const database = await copied()
+    await database.query(`ALTER SCHEMA tenantkeys OWNER TO ${to}`)
+    const { code, doc } = await cli.json(['doctor', ...at(database)])
+    expect([code, doc.ok]).toEqual([1, false])
+    expect(open(doc)).toContainEqual(
+      expect.objectContaining({
+        subject: 'owner of the schema',
+        severity: 'error',
+        message: expect.stringMatching(text),
+        hint: expect.stringContaining('ALTER SCHEMA "tenantkeys" OWNER TO'),
+      }),
+    )
+    expect(open(doc)).toContainEqual(expect.objectContaining({ subject: 'ledger' }))
+  })
+
+  test('T-I2 doctor warns of a role that may write tables that were not granted', async () => {
+    const database = await copied()
+    await database.query(`GRANT pg_write_all_data TO ${APP}`)
+    try {
+      const { code, doc } = await cli.json(['doctor', ...at(database)])
+      expect(code).toBe(1)
+      expect(open(doc)).toMatchObject([
+        { subject: 'role', severity: 'warning', message: expect.stringContaining('pg_write_all') },
+      ])
+    } finally {
+      await database.query(`REVOKE pg_write_all_data FROM ${APP}`)
+    }
+  })
+
   test('T-I2 doctor names a role that no wall holds back, and shows the rest all the same', async () => {
     const database = await copied()
     const url = database.url('postgres')

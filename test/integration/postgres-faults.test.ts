@@ -19,6 +19,8 @@ import {
 const FULL = process.env.TENANTKEYS_FORCE === '1'
 const OPERATIONS = FULL ? 100_000 : 2_000
 const CALLERS = 16
+/** How often the network changes in so many operations. */
+const TURNS = FULL ? 50 : 10
 const KINDS = FULL ? POSTGRES_KINDS : POSTGRES_KINDS.slice(0, 1)
 const SEED = 5
 /** How long the host's client waits for a statement; nothing of ours may wait much longer. */
@@ -51,22 +53,42 @@ describe.each(KINDS)('a bad network before PostgreSQL %s', (kind) => {
       closing.push(() => proxy.close(), store.close, direct.close)
     }
 
-    it(`T-B5 one reply in ten is lost: after ${OPERATIONS} operations the counters are what the model says`, async () => {
+    it(`T-B5 one reply in ten is lost, connections are cut, half open and slow: after ${OPERATIONS} operations the counters are what the model says`, async () => {
       await open()
       await tenants(behind, 'org')
       const callers = await Promise.all(
         Array.from({ length: CALLERS }, (_, n) => makeCaller(behind, `lossy-${n}`)),
       )
       const seen = newEndured()
-      proxy.set({ lostReplies: 100 })
+      const always = { lostReplies: 100 }
+      proxy.set(always)
+      const broken = { cut: 0, halfOpen: 0 }
+      // In turns, each as long as the others.
+      const weather: readonly (() => void)[] = [
+        () => {
+          broken.halfOpen += proxy.halfOpen()
+        },
+        () => {
+          broken.cut += proxy.cut()
+        },
+        () => proxy.set({ ...always, delayMs: 20 }),
+        () => proxy.set({ ...always, lostCommands: 50 }),
+        () => proxy.set(always),
+      ]
+      let begun = 0
+      const before = (): void => {
+        const turn = ++begun / (OPERATIONS / TURNS)
+        if (Number.isInteger(turn)) weather[turn % weather.length]!()
+      }
       const startedMs = performance.now()
+      const operations = OPERATIONS / CALLERS
       await Promise.all(
         callers.map((caller, seed) =>
-          callAlong(store.storage, caller, { operations: OPERATIONS / CALLERS, seed, seen }),
+          callAlong(store.storage, caller, { operations, seed, seen, before }),
         ),
       )
       const seconds = (performance.now() - startedMs) / 1000
-      const { replies, lostReplies } = proxy.counts
+      const { replies, lostReplies, lostCommands } = proxy.counts
       const books = await Promise.all(
         callers.map(async ({ tenantId, posted, held, settled }) => {
           const query = { tenantId, fromMs: null, untilMs: null, by: [] }
@@ -87,6 +109,9 @@ describe.each(KINDS)('a bad network before PostgreSQL %s', (kind) => {
           operations: OPERATIONS,
           replies,
           'replies lost': lostReplies,
+          'commands lost': lostCommands,
+          'connections cut': broken.cut,
+          'half-opened': broken.halfOpen,
           errors: JSON.stringify(seen.errors),
           'longest attempt, ms': Math.round(seen.longestMs),
           seconds: Math.round(seconds),
@@ -98,9 +123,10 @@ describe.each(KINDS)('a bad network before PostgreSQL %s', (kind) => {
       ])
       expect(callers.flatMap((caller) => caller.wrong)).toEqual([])
       expect(lostReplies).toBeGreaterThan(OPERATIONS / 20)
+      expect(Math.min(broken.cut, broken.halfOpen, lostCommands)).toBeGreaterThan(0)
       expect(books.map(({ stored }) => stored)).toEqual(books.map(({ modelled }) => modelled))
       expect(drifts).toEqual([])
-    }, 1_800_000)
+    }, 3_600_000)
 
     const faults: readonly (readonly [string, () => void])[] = [
       ['delay', () => proxy.set({ delayMs: 30 })],

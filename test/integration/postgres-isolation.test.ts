@@ -107,6 +107,47 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('%s', (kind
       expect(await refusalAfter(`GRANT tk_owner TO %`, 'LOGIN NOINHERIT')).toMatchObject(refused)
     })
 
+    it.each([
+      'pg_read_server_files',
+      'pg_write_server_files',
+      'pg_execute_server_program',
+      'pg_read_all_data',
+    ])('T-I2 a login with the rights of %s is refused', async (role) => {
+      const between = await group(`between_${role}`, 'NOLOGIN')
+      await database.query(`GRANT ${role} TO ${between}`)
+      const direct = await refusalAfter(`GRANT ${role} TO %`)
+      expect(direct).toMatchObject(refused)
+      expect(String(direct)).toContain(role)
+      expect(await refusalAfter(`GRANT ${between} TO %`)).toMatchObject(refused)
+      // By SET ROLE alone.
+      expect(await refusalAfter(`GRANT ${between} TO %`, 'LOGIN NOINHERIT')).toMatchObject(refused)
+    })
+
+    it('T-I2 what pg_read_all_data gives is read around the walls, and so is what is replicated', async () => {
+      const login = `statistics_${kind}`
+      await database.server.role(login, 'LOGIN')
+      await database.query(`GRANT tk_app, pg_read_all_data TO "${login}"`)
+      await database.query(`ANALYZE ${store.schema}.tk_tenants`)
+      const client = new pg.Client({ connectionString: database.url(login) })
+      await client.connect()
+      const { rows: walled } = await client.query(`SELECT id FROM ${store.schema}.tk_tenants`)
+      const { rows: seen } = await client.query(
+        `SELECT stavalues1::text || coalesce(stavalues2::text, '') AS text FROM pg_statistic
+         WHERE starelid = '${store.schema}.tk_tenants'::regclass`,
+      )
+      await client.end()
+      expect(walled).toEqual([])
+      expect(seen.map(({ text }) => text).join()).toContain('victim')
+
+      expect(String(await refusalAfter('', 'LOGIN REPLICATION'))).toContain('has REPLICATION')
+      const replicating = await group('replicating', 'NOLOGIN REPLICATION')
+      expect(await refusalAfter(`GRANT ${replicating} TO %`)).toMatchObject(refused)
+    })
+
+    it('T-I2 policies bind a login with the rights of pg_write_all_data, which is accepted', async () => {
+      expect(await refusalAfter('GRANT pg_write_all_data TO %')).toMatchObject(accepted)
+    })
+
     it('T-I2 a login that may grant itself the owner role is refused', async () => {
       if (isBefore16) {
         const error = await refusalAfter('', 'LOGIN CREATEROLE')
@@ -404,13 +445,13 @@ describe.skipIf(skipsPostgres('embedded-18'))('T-I3 pooled connections', () => {
     const there = await filled()
     await direct('direct', there, QUERIES)
     await there.store.dispose()
-  }, 1_800_000)
+  }, 7_200_000)
 
   it(`T-I3 every function that is asked for ids of others tells nothing and changes nothing (${QUERIES} questions)`, async () => {
     const there = await filled()
     await byIds('functions', there, QUERIES)
     await there.store.dispose()
-  }, 1_800_000)
+  }, 7_200_000)
 
   describe.skipIf(skipsPgBouncer())('behind PgBouncer', () => {
     let pooler: PgBouncer
@@ -424,6 +465,6 @@ describe.skipIf(skipsPostgres('embedded-18'))('T-I3 pooled connections', () => {
       await direct('direct, behind PgBouncer', there, QUERIES / 4)
       await byIds('functions, behind PgBouncer', there, QUERIES / 4)
       await there.store.dispose()
-    }, 1_800_000)
+    }, 7_200_000)
   })
 })

@@ -259,5 +259,13 @@ describe.each(POSTGRES_KINDS.filter((kind) => !skipsPostgres(kind)))('PostgreSQL
       .query("SELECT held FROM tenantkeys.tk_counters WHERE account_id = 'tenant:zones'")
       .then(({ rows }) => rows)
     expect(counter).toEqual({ held: '10' })
+    // What still runs there has not ended, whatever this process knows of the zone; and the other way.
+    const periods = { tenantId: 'zones', account: tenantAccount('zones'), unit: 'usd' }
+    const ended = async () =>
+      (await ledger.periods({ ...periods, window: 'month', limit: 9 }))?.ended.length
+    expect(await ended()).toBe(0)
+    await other.query(`UPDATE tenantkeys.tk_counters SET period_end_ms = period_start_ms + 1000
+      WHERE account_id = 'tenant:zones'`)
+    expect(await ended()).toBe(1)
   })
 })

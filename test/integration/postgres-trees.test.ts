@@ -138,7 +138,7 @@ describe.each(POSTGRES_KINDS)('trees of accounts on PostgreSQL %s', (kind) => {
       await watch.end()
       await store.close()
     },
-    300_000,
+    1_800_000,
   )
 
   it.skipIf(skipsPostgres(kind))('the server does count a deadlock', async () => {

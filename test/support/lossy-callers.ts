@@ -18,7 +18,8 @@ import { type Endured, endure } from './endure.ts'
 import { seeded } from './seeded.ts'
 
 const LIMIT = 20_000n
-const TTL_MS = 3_600_000
+/** Longer than any run. */
+const TTL_MS = 86_400_000
 
 /** What the caller's counter must say. */
 export interface ModelledCaller {
@@ -44,12 +45,14 @@ interface Live {
   sequence: number
 }
 
-/** Makes `operations` commands one after the other, each repeated by its id until it is answered. */
+/** Makes `operations` commands one after the other, each repeated by its id until it is answered.
+ * @param options.before - is told of each command before it is made. */
 export async function callAlong(
   storage: Storage,
   caller: ModelledCaller,
-  { operations, seed, seen }: { operations: number; seed: number; seen: Endured },
+  options: { operations: number; seed: number; seen: Endured; before(): void },
 ): Promise<void> {
+  const { operations, seed, seen, before } = options
   const { tenantId } = caller
   const { ledger } = storage
   const random = seeded(seed)
@@ -63,6 +66,7 @@ export async function callAlong(
     return more > LIMIT - caller.posted ? 'TK_BUDGET_EXHAUSTED' : 'TK_BUDGET_CONTENDED'
   }
   for (let n = 0; n < operations; n++) {
+    before()
     const one = live.length > 4 || random(3) === 0 ? live[random(live.length)] : undefined
     if (one === undefined) {
       const amount = BigInt(random(3_000))

@@ -141,7 +141,7 @@ describe.each(Object.keys(STORES))('%s', (name) => {
     await bench.expect(model.posted, 0n)
     await inner.close()
     await dispose()
-  }, 600_000)
+  }, 3_600_000)
 })
 
 test('a fake clock moves when it is told to; a correction leaves the elapsed time alone', () => {

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { budgetsOf, checkOwner, periodsOf, setBudget, setLimit } from '../../budgets/counters.ts'
+import {
+  budgetsOf,
+  checkOwner,
+  isPeriodOver,
+  periodsOf,
+  setBudget,
+  setLimit,
+} from '../../budgets/counters.ts'
 import { postEntry } from '../../budgets/entries.ts'
 import * as rules from '../../budgets/ledger.ts'
 import { checkPrune } from '../../budgets/prune.ts'
@@ -66,7 +73,8 @@ export function ledgerCommands(state: MemoryState): LedgerCommands {
           row.accountId === account.id && row.unit === unit && row.window === window
         const counter = (state.counters.get(account.id) ?? []).find(isOne)
         if (counter?.tenantId !== tenantId) return null
-        return periodsOf(counter, [...state.history.values()].filter(isOne), { nowMs, limit })
+        const isOver = isPeriodOver(counter, nowMs)
+        return periodsOf(counter, [...state.history.values()].filter(isOne), { isOver, limit })
       }),
     reserve: (items) => each(items, rules.reserve),
     preview: (item) => state.look((nowMs) => rules.preview(rowsOf(state, nowMs), item)),

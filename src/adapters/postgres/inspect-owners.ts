@@ -30,6 +30,7 @@ async function schemaOf(executor: PgExecutor, names: Names, owner: string): Prom
   const [row] = await executor.query(
     `SELECT pg_get_userbyid(n.nspowner)::text AS owner, o.rolsuper::text AS is_super,
        (NOT r.rolsuper AND ${mayBecome('n.nspowner')})::text AS is_own,
+       has_schema_privilege($2::text, n.oid, 'USAGE')::text AS is_open,
        (SELECT string_agg(CASE a.grantee WHEN 0 THEN 'PUBLIC'
            ELSE pg_get_userbyid(a.grantee)::text END, ', ' ORDER BY a.grantee)
          FROM aclexplode(n.nspacl) a WHERE a.privilege_type = 'CREATE'
@@ -50,6 +51,11 @@ function schemaFinding(schema: PgRow, names: Names, owner: string): Finding {
   if (schema.is_own === 'true') {
     const own = `${message}, which the role that you connect as may become: it may drop every table`
     return { subject, severity: 'error', message: own, hint }
+  }
+  if (schema.is_open !== 'true') {
+    // ALTER SCHEMA ... OWNER TO takes it away from the one before.
+    const closed = `${message}, and ${owner} may not use it: no function of ours works`
+    return { subject, severity: 'error', message: closed, hint }
   }
   if (schema.owner !== owner && schema.is_super !== 'true') {
     return { subject, severity: 'warning', message: `${message}, who may drop every table`, hint }

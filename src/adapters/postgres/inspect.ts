@@ -13,10 +13,10 @@ import { PgRowReader } from './decode.ts'
 import type { PgExecutor } from './executor.ts'
 import { inspectOwners } from './inspect-owners.ts'
 import { inspectWalls } from './inspect-walls.ts'
-import { mapError } from './map-error.ts'
+import { mapError, stateOf } from './map-error.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations/index.ts'
 import type { Names } from './names.ts'
-import { checkStart } from './start-check.ts'
+import { becomes, checkStart } from './start-check.ts'
 
 export interface InspectOptions {
   /** How many connections all processes of the host may open together; `null`: not known. */
@@ -37,7 +37,8 @@ export async function inspect(
     if (schemaVersion === SCHEMA_VERSION) {
       const ours = createdBy(names)
       findings.push(await completeness(executor, names, ours))
-      findings.push(await roles(executor, names), ...(await inspectOwners(executor, names, ours)))
+      findings.push(await roles(executor, names), ...(await writers(executor, names)))
+      findings.push(...(await inspectOwners(executor, names, ours)))
       findings.push(...(await inspectWalls(executor, names)))
       findings.push(...(await leftovers(executor, names)))
     }
@@ -197,6 +198,25 @@ async function roles(executor: PgExecutor, names: Names): Promise<Finding> {
   }
 }
 
+/** Policies bind it, what was granted does not. */
+async function writers(executor: PgExecutor, names: Names): Promise<readonly Finding[]> {
+  if (names.roles === 'single') return []
+  const [row] = await executor.query(
+    `SELECT r.rolsuper::text AS is_super, ${becomes("x.rolname = 'pg_write_all_data'")} AS writes
+     FROM pg_catalog.pg_roles r WHERE r.rolname = session_user`,
+  )
+  if (!row || row.is_super === 'true' || row.writes === null) return []
+  return [
+    {
+      subject: 'role',
+      severity: 'warning',
+      message:
+        'the role has the rights of pg_write_all_data: it may write tables that were not granted',
+      hint: `run REVOKE pg_write_all_data FROM the login role, or from the role that passes it on`,
+    },
+  ]
+}
+
 async function leftovers(executor: PgExecutor, names: Names): Promise<readonly Finding[]> {
   const args = JSON.stringify({ graceMs: SWEEP_GRACE_MS, keptMs: MIN_HOLD_AGE_MS })
   const sql = `SELECT ${names.fn('tk_leftovers_v1')}($1::text::jsonb, NULL::bigint)::text AS answer`
@@ -204,8 +224,9 @@ async function leftovers(executor: PgExecutor, names: Names): Promise<readonly F
     const [row] = await executor.query(sql, [args])
     return leftoverFindings(JSON.parse(String(row?.answer)))
   } catch (error) {
-    // A table or function that is missing was said already.
-    if (mapError(error, 'read').code === 'TK_STORE_NOT_MIGRATED') return []
+    // Tables and functions that are missing, and rights that the owner role has lost, were said already.
+    const wasSaid = mapError(error, 'read').code === 'TK_STORE_NOT_MIGRATED'
+    if (wasSaid || stateOf(error) === '42501') return []
     throw error
   }
 }

@@ -34,7 +34,10 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
   const counters = names.table('tk_counters')
   const remove = `DELETE FROM ${counters}
     WHERE tenant_id = $1 AND account_id = $2 AND unit = $3 AND period = $4 RETURNING unit`
-  const own = `SELECT ${COUNTER_COLUMNS} FROM ${counters} r
+  // Whether its period is over is decided as it is rolled: by the time zones that the database knows.
+  const own = `SELECT ${COUNTER_COLUMNS}, coalesce(r.period_end_ms <= $5::bigint
+      AND p.start_ms > r.period_start_ms, false)::text AS is_over
+    FROM ${counters} r, LATERAL ${names.fn('tk_period_v1')}(r.period, r.zone, $5::bigint) p
     WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.unit = $3 AND r.period = $4`
   return {
     setBudget: (budget, also) =>
@@ -67,11 +70,11 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
       rowsIn(await connection.call('tk_budgets_v1', { tenantId }, 'read')).map(lineOf),
     periods: ({ limit, ...budget }) =>
       connection.read(budget.tenantId, async (tx) => {
-        const [columns] = await tx.query(own, keyOf(budget))
+        const [columns] = await tx.query(own, [...keyOf(budget), String(tx.nowMs)])
         if (columns === undefined) return null
         const counter = counterOf(columns)
         const history = await readHistory(tx, names, counter, { limit })
-        return periodsOf(counter, history, { nowMs: tx.nowMs, limit })
+        return periodsOf(counter, history, { isOver: columns.is_over === 'true', limit })
       }),
     reserve: (items) => reserveBatch(connection, items),
     preview: (item) => previewOne(connection, item),

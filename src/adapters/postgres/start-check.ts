@@ -58,8 +58,17 @@ export const mayBecome = (role: string): string =>
 const VERSION = `current_setting('server_version_num')::integer`
 const SET_ROLE = `CASE WHEN ${VERSION} >= 160000 THEN 'SET' ELSE 'MEMBER' END`
 
+/** Roles of the server whose rights no policy binds: with files and programs everything can be read and
+ * changed; of all data the statistics are a part, which keep values of every table, and the passwords. */
+const UNBOUND = [
+  'pg_execute_server_program',
+  'pg_read_all_data',
+  'pg_read_server_files',
+  'pg_write_server_files',
+]
+
 /** The first role beside `r` that it may become, of those with an attribute. */
-const becomes = (attribute: string): string =>
+export const becomes = (attribute: string): string =>
   `(SELECT min(x.rolname::text COLLATE "C") FROM pg_catalog.pg_roles x
     WHERE ${attribute} AND x.oid <> r.oid AND ${mayBecome('x.oid')})`
 
@@ -68,6 +77,9 @@ async function checkRoles(executor: PgExecutor, names: Names, owner: string): Pr
   const rows = await executor.query(
     `SELECT r.rolsuper::text AS is_super, r.rolbypassrls::text AS bypasses,
        ${becomes('x.rolsuper')} AS super_role, ${becomes('x.rolbypassrls')} AS bypass_role,
+       ${becomes(`x.rolname IN (${UNBOUND.map(literal).join(', ')})`)} AS unbound_role,
+       r.rolreplication::text AS replicates,
+       ${becomes('x.rolreplication')} AS replication_role,
        ${mayBecome('c.relowner')}::text AS owns,
        (${VERSION} < 160000 AND (r.rolcreaterole OR ${becomes('x.rolcreaterole')} IS NOT NULL))::text
          AS grants,
@@ -102,6 +114,14 @@ function unboundBy(row: PgRow): string | null {
   if (row.owns === 'true') return 'the role owns the tables, or may become their owner'
   if (row.super_role !== null) return `the role may become the superuser ${row.super_role}`
   if (row.bypass_role !== null) return `the role may become ${row.bypass_role}, which has BYPASSRLS`
+  if (row.unbound_role !== null) {
+    return `the role has the rights of ${row.unbound_role}, which no policy binds`
+  }
+  // What is replicated passes no policy.
+  if (row.replicates === 'true') return 'the role has REPLICATION'
+  if (row.replication_role !== null) {
+    return `the role may become ${row.replication_role}, which has REPLICATION`
+  }
   // Before PostgreSQL 16 such a role grants itself every role but superusers.
   return row.grants === 'true' ? 'the role has CREATEROLE, or may become one that has' : null
 }

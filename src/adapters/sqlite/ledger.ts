@@ -4,7 +4,14 @@
  * @module
  */
 
-import { budgetsOf, checkOwner, periodsOf, setBudget, setLimit } from '../../budgets/counters.ts'
+import {
+  budgetsOf,
+  checkOwner,
+  isPeriodOver,
+  periodsOf,
+  setBudget,
+  setLimit,
+} from '../../budgets/counters.ts'
 import { postEntry } from '../../budgets/entries.ts'
 import * as rules from '../../budgets/ledger.ts'
 import { checkPrune } from '../../budgets/prune.ts'
@@ -78,7 +85,8 @@ export function ledgerCommands(connection: Connection): LedgerCommands {
         const columns = client.get(OWN_COUNTER, tenantId, account.id, unit, window)
         if (columns === null) return null
         const history = client.all(NEWEST_PERIODS, account.id, unit, window, limit).map(historyOf)
-        return periodsOf(counterOf(columns), history, { nowMs, limit })
+        const counter = counterOf(columns)
+        return periodsOf(counter, history, { isOver: isPeriodOver(counter, nowMs), limit })
       }),
     reserve: (items) => each(items, rules.reserve),
     preview: (item) => connection.snapshot((tx) => rules.preview(rowsOf(tx), item)),

@@ -38,7 +38,7 @@ export async function doctor(
 ): Promise<ExitCode> {
   output.progress(`Looking at ${store.shown} ...`)
   const first = await inspect(store)
-  const books = isCurrent(first) ? await lookInside(store, options, output) : []
+  const books = isCurrent(first) ? await lookInside(store, first, options, output) : []
   // What a repair has taken away is not reported as waiting.
   const last = options.apply && isCurrent(first) ? await inspect(store) : first
   const findings = [schemaFinding(last), ...clockFindings(last), ...last.findings, ...books]
@@ -104,6 +104,7 @@ function clockFindings({ clockDifferenceMs: ms }: Inspected): readonly Finding[]
 
 async function lookInside(
   store: Store,
+  { findings }: Inspection,
   options: DoctorOptions,
   output: Output,
 ): Promise<readonly Finding[]> {
@@ -114,7 +115,11 @@ async function lookInside(
     output.progress('Reading the audit trail ...')
     return [...ledger, await trailFinding(storage)]
   } catch (error) {
-    if (!TenantKeysError.isInstance(error) || !UNREADABLE.has(error.code)) throw error
+    if (!TenantKeysError.isInstance(error)) throw error
+    // Rights that were lost; with nothing found, the server itself is away.
+    const isExplained =
+      error.code === 'TK_STORE_UNAVAILABLE' && findings.some((f) => f.severity === 'error')
+    if (!UNREADABLE.has(error.code) && !isExplained) throw error
     const { code, message, details } = error
     const found = code === 'TK_CONFIG_INVALID' ? details.reason : message
     return [{ subject: 'ledger', severity: 'error', message: `unreadable: ${found}`, hint: null }]
