@@ -129,7 +129,7 @@ export interface OpenPrice {
   readonly isCapped: boolean
 }
 
-/** Mark of a price id: the server claimed more than is charged (docs/decisions/0060). */
+/** Mark of a price id: the server claimed more than is charged (docs/decisions/0034). */
 const CAPPED = 'capped'
 
 export const cappedId = (priceId: string): string => `${priceId} ${CAPPED}`

@@ -47,7 +47,7 @@ export interface RepriceApi {
    * none (a class of service, a web search). Takes the price of the time of the call and the markup of
    * today, corrects the row and every budget that it was charged to, and writes an audit row; all of it
    * in one step, once. Every other row keeps the price that it was charged at. One that was capped
-   * (docs/decisions/0060) is charged no more than before, and stays marked.
+   * (docs/decisions/0034) is charged no more than before, and stays marked.
    *
    * @returns `null`: the tenant has no such row.
    * @throws TenantKeysError TK_INPUT_INVALID, also when what a budget has used would fall below zero;
