@@ -106,8 +106,8 @@ export interface TenantKeys extends AsyncDisposable {
    *   long as the process lives, and what a sink did not take stays in the outbox. Never rejects.
    */
   flush(): Promise<Flushed>
-  /** Flushes as `flush` does, also calls that end meanwhile, then closes sinks and store. Idempotent. No
-   * call is needed for a process to end. */
+  /** Flushes as `flush` does, also calls that end meanwhile, then closes sinks (waiting for them no longer
+   * than for a write) and store. Idempotent. No call is needed for a process to end. */
   close(): Promise<void>
 }
 

@@ -15,7 +15,7 @@ import type { HostPrice } from '../../src/usage/host-price.ts'
 import { type Answer, chunkOf, json, openStream, type ProviderServer } from './provider-server.ts'
 import { testKey } from './test-key.ts'
 
-const MODEL = 'local-model'
+export const MODEL = 'local-model'
 
 /** Providers whose server the tenant names, and one whose server the operator runs. */
 export const LIARS = ['vllm', 'openai', 'openrouter', 'ollama'] as const
