@@ -132,7 +132,7 @@ ${EXIT_HELP}`,
     .option(
       '--calls <n>',
       'at least so many settled calls, however long it takes',
-      whole(1, 250_000),
+      whole(1, 100_000),
       1,
     )
     .action((options: CommonOptions & CrashTestSettings) => {

@@ -250,7 +250,7 @@ describe('how the command is called', () => {
     [['migrate', '-s', 'sqlite:a.db', '--out', 'x'], '--out goes with --sql'],
     [['crash-test', '-s', 'sqlite:a.db', '--seconds', '0'], 'from 1 to 3600'],
     [['crash-test', '-s', 'sqlite:a.db', '--callers', '1e3'], 'from 1 to 1000'],
-    [['crash-test', '-s', 'sqlite:a.db', '--calls', '0'], 'from 1 to 250000'],
+    [['crash-test', '-s', 'sqlite:a.db', '--calls', '0'], 'from 1 to 100000'],
     [['crash-test', '-s', 'sqlite:/not/there/a.db'], 'TK_STORE_UNAVAILABLE'],
   ])('%j ends with 2 and says why', async (args, why) => {
     const { code, stdout, stderr } = await cli.run(args)
