@@ -13,11 +13,12 @@ import { creditsOf } from '../budgets/credits.ts'
 import { type ErrorCode, TenantKeysError } from '../kernel/errors.ts'
 import type { SettleItem, SettleResult } from '../storage/ledger-records.ts'
 import { type CappedCharge, chargeWithin } from '../usage/cap.ts'
-import { type Charge, chargeAsSaid, chargeFor, SAID, unchargedParts } from '../usage/charge.ts'
+import { type Charge, chargeAsSaid, chargeFor, SAID } from '../usage/charge.ts'
 import type { LiveHold } from './live-hold.ts'
 import type { CorridorParts, HeldCall } from './parts.ts'
 import { type CallEnd, makeReceipt, NO_TOKENS, type Receipt } from './receipt.ts'
 import { callIds } from './reserve.ts'
+import { reportCap, reportDifference, reportOverage, reportUncharged } from './settle-reports.ts'
 
 export interface Settler {
   readonly hold: LiveHold
@@ -258,73 +259,4 @@ async function conclude(
     })
   })
   publish(receipt)
-}
-
-/** The provider's own figure is kept beside ours and never replaces it unasked; a host that is told can
- * correct its prices. */
-function reportDifference(parts: CorridorParts, call: HeldCall, charge: Charge): void {
-  if (!charge.differs || charge.providerCostNanoUsd === null) return
-  const { tenant, attemptId: holdId, provider, model } = call
-  const { priceId, costNanoUsd, providerCostNanoUsd } = charge
-  parts.reporter.emit({
-    kind: 'price.differs',
-    tenantId: tenant.id,
-    holdId,
-    provider,
-    model,
-    priceId,
-    costNanoUsd,
-    providerCostNanoUsd,
-  })
-}
-
-/** A charge below what was claimed is never silent. */
-function reportCap(
-  parts: CorridorParts,
-  call: HeldCall,
-  { tokens: claimed }: CallEnd,
-  { charge, tokens, claimedNanoUsd }: CappedCharge,
-): void {
-  if (claimedNanoUsd === null) return
-  const { tenant, attemptId: holdId, provider, model } = call
-  parts.reporter.emit({
-    kind: 'usage.capped',
-    tenantId: tenant.id,
-    holdId,
-    provider,
-    model,
-    costNanoUsd: charge.costNanoUsd,
-    claimedNanoUsd,
-    tokens: tokens.input + tokens.output,
-    claimedTokens: claimed.input + claimed.output,
-  })
-}
-
-/** What is in no charge is said at once: until it has a price it is free. */
-function reportUncharged(
-  parts: CorridorParts,
-  call: HeldCall,
-  { charge, counts }: CappedCharge,
-): void {
-  const uncharged = unchargedParts(charge, counts)
-  if (uncharged.length === 0) return
-  const { tenant, attemptId: holdId, provider, model } = call
-  const where = { tenantId: tenant.id, holdId, provider, model }
-  parts.reporter.emit({ kind: 'usage.uncharged', ...where, parts: uncharged })
-}
-
-function reportOverage(
-  parts: CorridorParts,
-  call: HeldCall,
-  result: SettleResult & { ok: true },
-): void {
-  const overageNanoUsd = result.overage.usd ?? 0n
-  if (overageNanoUsd === 0n) return
-  const { tenant, attemptId: holdId } = call
-  parts.reporter.emit({
-    kind: 'budget.overage',
-    tenantId: tenant.id,
-    holdId,
-    overageNanoUsd,
-  })
 }

@@ -19,9 +19,11 @@ import {
 } from '../kernel/clock.ts'
 import { TenantKeysError } from '../kernel/errors.ts'
 import { createReporter, type Logger, type Reporter, type RuntimeEvent } from '../kernel/events.ts'
+import { followSignal } from '../kernel/follow-signal.ts'
 import { objectWith, parse } from '../kernel/validate.ts'
 import type { OutboxRecord } from '../storage/records.ts'
 import type { Storage } from '../storage/storage.ts'
+import { BacklogWatch } from './backlog-watch.ts'
 import { type Delivery, SinkLane } from './delivery.ts'
 import { type ExporterSettings, exporterFields, sinksSchema } from './exporter-options.ts'
 import type { UsageSink } from './usage-sink.ts'
@@ -72,7 +74,6 @@ const optionsSchema = z.strictObject({
 
 /** Asked this often by an exporter that has nothing to do: other processes write events too. */
 const IDLE_MS = 1000
-const COUNT_EVERY_MS = 5000
 /** Of the time of a flush: the rest is for telling the store what became of a batch. */
 const FLUSH_WORK = 0.9
 const MAX_PAUSES = 60
@@ -116,6 +117,7 @@ const NOTHING: Round = { leased: 0, exported: 0, pauseMs: 0 }
 export class OutboxExporter implements Exporter {
   readonly #parts: Parts
   readonly #lanes: readonly SinkLane[]
+  readonly #backlog: BacklogWatch
   /** Ids that a sink has, of events that another has not: it is not given them again. */
   readonly #taken: Map<SinkLane, Set<string>>
   /** One round at a time. */
@@ -123,12 +125,8 @@ export class OutboxExporter implements Exporter {
   #started = false
   #stopped: Promise<void> | null = null
   #cancelNext: (() => void) | null = null
-  #cancelCount: () => void = () => {}
   #nextInMs = Number.POSITIVE_INFINITY
   #failures = 0
-  #full = false
-  #countedMs = Number.NEGATIVE_INFINITY
-  #counting: Promise<void> | null = null
   readonly #ending = new AbortController()
 
   constructor(parts: Parts) {
@@ -136,6 +134,7 @@ export class OutboxExporter implements Exporter {
     // A search for poison needs several writes within one lease.
     const writeTimeoutMs = Math.min(parts.writeTimeoutMs, leaseMs / 4)
     this.#parts = parts
+    this.#backlog = new BacklogWatch(parts)
     this.#lanes = sinks.map(
       (sink) => new SinkLane({ sink, timers, clock, retryMs, writeTimeoutMs }),
     )
@@ -146,7 +145,7 @@ export class OutboxExporter implements Exporter {
     if (this.#started || this.#stopped || this.#lanes.length === 0) return
     this.#started = true
     this.#schedule(0)
-    this.#watch(COUNT_EVERY_MS)
+    this.#backlog.start()
   }
 
   nudge(): void {
@@ -155,7 +154,7 @@ export class OutboxExporter implements Exporter {
   }
 
   isFull(): boolean {
-    return this.#full && this.#parts.whenFull === 'reject'
+    return this.#backlog.isFull && this.#parts.whenFull === 'reject'
   }
 
   async flush({
@@ -208,7 +207,7 @@ export class OutboxExporter implements Exporter {
   async #end(): Promise<void> {
     this.#ending.abort()
     this.#cancelNext?.()
-    this.#cancelCount()
+    this.#backlog.stop()
     // A store that does not answer is left with its lease, which runs out.
     await this.#inTime(this.#last).catch(() => {})
     await Promise.all(this.#lanes.map(({ sink }) => this.#close(sink)))
@@ -258,7 +257,7 @@ export class OutboxExporter implements Exporter {
     const turn = this.#last.then(async () => {
       if (signal.aborted) return NOTHING
       try {
-        await this.#count()
+        await this.#backlog.count()
         return await this.#round(signal)
       } catch (error) {
         const code = TenantKeysError.isInstance(error) ? error.code : 'TK_INTERNAL'
@@ -283,23 +282,20 @@ export class OutboxExporter implements Exporter {
     }
   }
 
-  /** A signal that ends with another or after a time. By hand: what `AbortSignal.any` makes of a signal
-   * that lives as long as the process piles up in some versions of Node. */
+  /** A signal that ends with another or after a time. */
   #within(
     ms: number,
     outer: AbortSignal,
     unref: boolean,
   ): { readonly signal: AbortSignal; release(): void } {
     const inner = new AbortController()
-    const abort = (): void => inner.abort()
-    if (outer.aborted) abort()
-    const cancel = this.#parts.timers.after(ms, abort, { unref })
-    outer.addEventListener('abort', abort, { once: true })
+    const cancel = this.#parts.timers.after(ms, () => inner.abort(), { unref })
+    const letGo = followSignal(inner, outer)
     return {
       signal: inner.signal,
       release: () => {
         cancel()
-        outer.removeEventListener('abort', abort)
+        letGo()
       },
     }
   }
@@ -370,45 +366,5 @@ export class OutboxExporter implements Exporter {
   #pause(atLeastMs: number): number {
     const times = Math.min(2 ** this.#failures++, MAX_PAUSES)
     return Math.min(Math.max(atLeastMs, times * this.#parts.retryMs), 86_400_000)
-  }
-
-  /** Counts apart from the rounds, which take as long as their sinks. A store that fails is reported by
-   * the next round, and asked again in five seconds. */
-  #watch(ms: number): void {
-    if (this.#stopped) return
-    const count = (): void => {
-      void this.#count().then(
-        // A round may have counted meanwhile, and timers come a little early.
-        () => this.#watch(this.#uncountedMs()),
-        () => this.#watch(COUNT_EVERY_MS),
-      )
-    }
-    this.#cancelCount = this.#parts.timers.after(ms, count, { unref: true })
-  }
-
-  /** How long until a count is due. */
-  #uncountedMs(): number {
-    return this.#countedMs + COUNT_EVERY_MS - this.#parts.clock.elapsedMs()
-  }
-
-  /** One at a time: an older answer must not stand after a newer one. */
-  #count(): Promise<void> {
-    if (this.#uncountedMs() > 0) return Promise.resolve()
-    this.#counting ??= this.#ask().finally(() => {
-      this.#counting = null
-    })
-    return this.#counting
-  }
-
-  async #ask(): Promise<void> {
-    const { clock, storage, maxWaiting, whenFull, reporter } = this.#parts
-    const askedMs = clock.elapsedMs()
-    const { waiting } = await storage.outbox.backlog({ limit: maxWaiting + 1 })
-    this.#countedMs = askedMs
-    const full = waiting > maxWaiting
-    if (full === this.#full) return
-    this.#full = full
-    const limits = { waiting, maxWaiting, whenFull }
-    reporter.emit(full ? { kind: 'outbox.full', ...limits } : { kind: 'outbox.drained', ...limits })
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `tk.flush()` and `tk.close()`: what is under way is brought to its end, within one bound for all of it: settles that
- * are still being tried, then events to the sinks.
+ * `tk.flush()` and `tk.close()`: what is under way is brought to its end, within one bound for all of
+ * it: settles that are still being tried, then events to the sinks.
  *
  * @module
  */
