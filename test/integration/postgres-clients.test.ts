@@ -211,6 +211,20 @@ describe.skipIf(skipsPostgres('embedded-18'))('on PostgreSQL 18', () => {
     expect(pool.totalCount).toBe(0)
     await pool.end()
   })
+
+  it('a connection of pg that breaks with the answer that freed it ends no process', async () => {
+    const pool = new pg.Pool({ connectionString: database.url(), max: 1 })
+    pool.on('error', () => {})
+    const executor = executorOf(pool)!
+    const first = await pool.connect()
+    const waiting = executor.transaction('read', ({ query }) => query('SELECT 1 AS one'))
+    while (pool.waitingCount === 0) await new Promise(setImmediate)
+    // As in one piece: the pool hands it on, and then it breaks.
+    first.release()
+    expect(() => first.emit('error', new Error('terminating connection'))).not.toThrow()
+    expect(await waiting).toEqual([{ one: 1 }])
+    await pool.end()
+  })
 })
 
 describe.each(Object.entries(onLite))('%s', (name, open) => {

@@ -5,7 +5,11 @@
  * @module
  */
 import pg from 'pg'
-import { executorOf, type PgPoolLike } from '../../src/adapters/postgres/clients.ts'
+import {
+  executorOf,
+  type PgPoolClientLike,
+  type PgPoolLike,
+} from '../../src/adapters/postgres/clients.ts'
 import type { PgExecutor } from '../../src/adapters/postgres/executor.ts'
 import { postgres } from '../../src/adapters/postgres/index.ts'
 import { stateOf } from '../../src/adapters/postgres/map-error.ts'
@@ -57,14 +61,15 @@ function countedPool(pool: pg.Pool, told: (counted: Counted) => void) {
   const client: PgPoolLike = {
     totalCount: 0,
     query: (asked) => count((one) => pool.query(one), asked),
-    connect: async () => {
-      const one = await pool.connect()
-      return {
+    connect: (told) => {
+      const counting = (one: pg.PoolClient): PgPoolClientLike => ({
         query: (asked) => count((statement) => one.query(statement), asked),
         release: (destroy) => one.release(destroy),
         on: (event, listener) => one.on(event, listener),
         removeListener: (event, listener) => one.removeListener(event, listener),
-      }
+      })
+      pool.connect((error, one) => told?.(error, one && counting(one)))
+      return undefined
     },
   }
   return { client, counted }

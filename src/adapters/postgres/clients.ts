@@ -14,7 +14,9 @@ interface Answer {
 export interface PgPoolLike {
   readonly totalCount: number
   query(config: { text: string; values: unknown[] }): Promise<Answer>
-  connect(): Promise<PgPoolClientLike>
+  connect(
+    told?: (error: unknown, client: PgPoolClientLike | undefined) => void,
+  ): Promise<PgPoolClientLike> | undefined
 }
 
 export interface PgPoolClientLike {
@@ -104,9 +106,7 @@ function fromPgPool(pool: PgPoolLike): PgExecutor {
     reach: SERVER,
     query: async (text, params = []) => rowsOf(await pool.query({ text, values: [...params] })),
     transaction: async (mode, step) => {
-      const client = await pool.connect()
-      // A pool listens to its idle clients only: without this a broken connection ends the process.
-      client.on('error', ignore)
+      const client = await checkedOut(pool)
       const run = async (
         text: string,
         params: readonly PgParam[] = [],
@@ -130,6 +130,23 @@ function fromPgPool(pool: PgPoolLike): PgExecutor {
 }
 
 const ignore = (): void => {}
+
+/**
+ * A pool listens to its idle clients only: without a listener a connection that breaks ends the process.
+ * By callback, because the word of a server that shuts down may come in one piece with the answer that
+ * freed the client, before a promise of it is heard.
+ */
+function checkedOut(pool: PgPoolLike): Promise<PgPoolClientLike> {
+  return new Promise((resolve, reject) => {
+    const hear = (client: PgPoolClientLike): void => {
+      client.on('error', ignore)
+      resolve(client)
+    }
+    const promised = pool.connect((error, client) => (client ? hear(client) : reject(error)))
+    // Of a pool that takes no callback.
+    promised?.then(hear, reject)
+  })
+}
 
 /**
  * The connection may be used again only when the server has confirmed that the transaction is over.
